@@ -1,1 +1,43 @@
-//! placeholder
+//! Weir's rules.
+//!
+//! Everything here is pure: a rule takes values, the time and ids included, and gives values back.
+//! The shells (`edge`, `origin`) move bytes, rows and time, and ask this crate what to do.
+//!
+//! # In scope
+//! Ids, money and prices; who may call and what a route is; what a reply says about usage and what
+//! follows from it; the journal as a state machine; the pull between edge and origin; reconciling;
+//! the arithmetic of the ledger.
+//!
+//! # Out of scope
+//! I/O, async, clocks, randomness, signatures, SQL, HTTP libraries.
+//!
+//! The modules stand in the order of a call's path; a module uses those above it. `wire` sees all of
+//! them and none of them sees `wire`.
+
+// What everything is made of.
+pub mod ids;
+pub mod money;
+pub mod time;
+
+// Who may come in, and where to.
+pub mod refusal;
+pub mod key;
+pub mod route;
+
+// What is asked for and what came back.
+pub mod request;
+pub mod sse;
+pub mod usage;
+pub mod outcome;
+
+// What it costs, who pays, and what is written down.
+pub mod price;
+pub mod account;
+pub mod entry;
+pub mod admission;
+pub mod journal;
+
+// How the two sides agree.
+pub mod reconcile;
+pub mod ledger;
+pub mod wire;

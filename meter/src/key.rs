@@ -1,0 +1,183 @@
+//! What a caller holds, and who that makes the caller.
+//!
+//! Path: **key** → route → admission. The shell verifies the signature (a key is an `EdDSA` JSON web
+//! token) and hands over the claims as text; here they become a [`Caller`] or a refusal. Knows nothing
+//! of signatures and nothing of the clock.
+
+use crate::ids::{AccountId, JournalName, KeyId};
+use crate::refusal::{Reason, Refusal};
+use crate::time::UnixMs;
+
+/// Longest key that is looked at, in bytes. Ours have about 400.
+pub const KEY_BYTES_MAX: usize = 4_096;
+/// The audience of a caller's key.
+pub const CALLER_AUDIENCE: &str = "weir";
+/// The audience of the origin's own key when it pulls.
+pub const PULL_AUDIENCE: &str = "weir-edge";
+/// What callers may put in front of a key, since some software insists on it.
+pub const KEY_PREFIX: &str = "sk-";
+/// How far two clocks may be apart before a key counts as expired or not yet valid.
+pub const CLOCK_SKEW_MS: u64 = 30_000;
+
+/// The key inside an `Authorization` header.
+///
+/// The scheme is matched without regard to case (RFC 9110 §11.1).
+pub fn from_header(authorization: Option<&str>) -> Result<&str, Refusal> {
+    let value = authorization.map(str::trim).filter(|value| !value.is_empty());
+    let Some(value) = value else { return Err(Reason::KeyMissing.into()) };
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Reason::KeyInvalid.into());
+    }
+    let token = token.trim_start();
+    if token.is_empty() {
+        return Err(Reason::KeyMissing.into());
+    }
+    if token.len() > KEY_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Reason::KeyInvalid.into());
+    }
+    Ok(token.strip_prefix(KEY_PREFIX).unwrap_or(token))
+}
+
+/// The claims of a key whose signature was found good, still unchecked.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'a> {
+    /// `aud`.
+    pub audience: &'a str,
+    /// `sub`.
+    pub account: &'a str,
+    /// `jti`.
+    pub key: &'a str,
+    /// `jnl`.
+    pub journal: &'a str,
+    /// `exp`.
+    pub expires_at: Option<UnixMs>,
+    /// `scp`: operations the key may use; all of them when absent.
+    pub operations: Option<&'a [String]>,
+    /// `sub_allow`: bots and workflows the key may use; all of them when absent.
+    pub subjects: Option<&'a [String]>,
+}
+
+/// Who a request turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who pays.
+    pub account: AccountId,
+    /// Which of the account's keys was used.
+    pub key: KeyId,
+    /// Where the account's calls are kept.
+    pub journal: JournalName,
+    /// When the key stops being good.
+    pub expires_at: Option<UnixMs>,
+    operations: Option<Vec<String>>,
+    subjects: Option<Vec<String>>,
+}
+
+impl Caller {
+    /// The caller that these claims describe at this time.
+    pub fn from_claims(claims: &Claims<'_>, now: UnixMs) -> Result<Self, Refusal> {
+        if claims.audience != CALLER_AUDIENCE {
+            return Err(Reason::KeyInvalid.into());
+        }
+        let caller = Self {
+            account: claims.account.parse().map_err(|_| Reason::KeyInvalid)?,
+            key: claims.key.parse().map_err(|_| Reason::KeyInvalid)?,
+            journal: claims.journal.parse().map_err(|_| Reason::KeyInvalid)?,
+            expires_at: claims.expires_at,
+            operations: claims.operations.map(<[String]>::to_vec),
+            subjects: claims.subjects.map(<[String]>::to_vec),
+        };
+        caller.check_expiry(now)?;
+        Ok(caller)
+    }
+
+    /// Refuses when the key has expired by now, for a caller that was remembered.
+    pub fn check_expiry(&self, now: UnixMs) -> Result<(), Refusal> {
+        match self.expires_at {
+            Some(end) if end.plus_ms(CLOCK_SKEW_MS) <= now => Err(Reason::KeyExpired.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses when the key is limited to other operations or other subjects.
+    pub fn check_scope(&self, operation: &str, subject: Option<&str>) -> Result<(), Refusal> {
+        let allows = |list: &Option<Vec<String>>, wanted: Option<&str>| match (list, wanted) {
+            (None, _) => true,
+            (Some(list), Some(wanted)) => list.iter().any(|item| item == wanted),
+            (Some(_), None) => false,
+        };
+        if !allows(&self.operations, Some(operation)) {
+            return Err(Refusal::with_detail(Reason::KeyScope, format!("operation {operation}")));
+        }
+        if !allows(&self.subjects, subject) {
+            return Err(Refusal::with_detail(Reason::KeyScope, "bot or workflow not in its list"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_header(header: Option<&str>, want: Result<&str, Reason>) {
+        assert_eq!(from_header(header).map_err(|refusal| refusal.reason), want, "{header:?}");
+    }
+
+    #[test]
+    fn a_header_gives_the_key_or_says_what_is_wrong() {
+        check_header(None, Err(Reason::KeyMissing));
+        check_header(Some(""), Err(Reason::KeyMissing));
+        check_header(Some("Bearer"), Err(Reason::KeyMissing));
+        check_header(Some("Bearer  "), Err(Reason::KeyMissing));
+        check_header(Some("Basic abc"), Err(Reason::KeyInvalid));
+        check_header(Some("Bearer a b"), Err(Reason::KeyInvalid));
+        check_header(Some("Bearer ключ"), Err(Reason::KeyInvalid));
+        check_header(Some(&format!("Bearer {}", "a".repeat(4_097))), Err(Reason::KeyInvalid));
+        check_header(Some("Bearer a.b.c"), Ok("a.b.c"));
+        check_header(Some("bearer sk-a.b.c"), Ok("a.b.c"));
+    }
+
+    fn claims() -> Claims<'static> {
+        Claims {
+            audience: CALLER_AUDIENCE,
+            account: "acc_1",
+            key: "key_1",
+            journal: "j0",
+            expires_at: None,
+            operations: None,
+            subjects: None,
+        }
+    }
+
+    #[track_caller]
+    fn check_claims(claims: &Claims<'_>, now: u64, want: Result<(), Reason>) {
+        let got = Caller::from_claims(claims, UnixMs::new(now));
+        assert_eq!(got.map(|_| ()).map_err(|refusal| refusal.reason), want);
+    }
+
+    #[test]
+    fn claims_are_refused_one_by_one_and_then_allowed() {
+        check_claims(&Claims { audience: PULL_AUDIENCE, ..claims() }, 0, Err(Reason::KeyInvalid));
+        check_claims(&Claims { account: "", ..claims() }, 0, Err(Reason::KeyInvalid));
+        check_claims(&Claims { key: "a b", ..claims() }, 0, Err(Reason::KeyInvalid));
+        check_claims(&Claims { journal: "../x", ..claims() }, 0, Err(Reason::KeyInvalid));
+        let ends = Claims { expires_at: Some(UnixMs::new(1_000)), ..claims() };
+        check_claims(&ends, 1_000 + CLOCK_SKEW_MS, Err(Reason::KeyExpired));
+        check_claims(&ends, 999 + CLOCK_SKEW_MS, Ok(()));
+        check_claims(&claims(), u64::MAX, Ok(()));
+    }
+
+    #[test]
+    fn a_limited_key_opens_only_what_it_names() {
+        let (operations, subjects) = (["chat".to_owned()], ["7490".to_owned()]);
+        let limited =
+            Claims { operations: Some(&operations), subjects: Some(&subjects), ..claims() };
+        let caller = Caller::from_claims(&limited, UnixMs::new(0)).unwrap();
+        assert!(caller.check_scope("workflow_run", Some("7490")).is_err());
+        assert!(caller.check_scope("chat", Some("7491")).is_err());
+        assert!(caller.check_scope("chat", None).is_err());
+        assert_eq!(caller.check_scope("chat", Some("7490")), Ok(()));
+    }
+}

@@ -1,0 +1,208 @@
+//! What a caller is told when Weir itself says no.
+//!
+//! A refusal is a value with a stable code. Its body is the combined one of upstream contract §6.2: the
+//! integer `code` makes Coze's libraries raise their error, the `error` object makes OpenAI's raise
+//! theirs, and the HTTP status is all that @coze/api shows of a refused stream.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// Why a request was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No `Authorization` header.
+    KeyMissing,
+    /// Not a key that this Weir issued: malformed, forged, wrong algorithm, unknown signer.
+    KeyInvalid,
+    /// The key's `exp` has passed.
+    KeyExpired,
+    /// The key was revoked.
+    KeyRevoked,
+    /// The key may not use this operation, bot or workflow.
+    KeyScope,
+    /// The key's journal does not know the key's account.
+    AccountUnknown,
+    /// The account is suspended.
+    AccountSuspended,
+    /// The balance, less what is held for running calls, does not cover this call.
+    BalanceExhausted,
+    /// No price applies and the price book refuses calls without one.
+    Unpriced,
+    /// Not a path and method that Weir knows.
+    RouteUnknown,
+    /// The body is larger than Coze accepts.
+    BodyTooLarge,
+    /// The body, or a field of it, is not what the operation needs to be billed.
+    BodyInvalid,
+    /// The journal already holds as many running calls as it may.
+    JournalFull,
+    /// The journal could not be asked.
+    JournalUnreachable,
+    /// Upstream could not be reached.
+    UpstreamUnreachable,
+    /// Something went wrong inside; the log knows what.
+    Internal,
+}
+
+impl Reason {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 16] = [
+        Self::KeyMissing,
+        Self::KeyInvalid,
+        Self::KeyExpired,
+        Self::KeyRevoked,
+        Self::KeyScope,
+        Self::AccountUnknown,
+        Self::AccountSuspended,
+        Self::BalanceExhausted,
+        Self::Unpriced,
+        Self::RouteUnknown,
+        Self::BodyTooLarge,
+        Self::BodyInvalid,
+        Self::JournalFull,
+        Self::JournalUnreachable,
+        Self::UpstreamUnreachable,
+        Self::Internal,
+    ];
+
+    /// The stable code, HTTP status and Coze code.
+    ///
+    /// The Coze codes are those a Coze library maps to the same kind of error (contract §4.2).
+    const fn facts(self) -> (&'static str, u16, i64, &'static str) {
+        match self {
+            Self::KeyMissing => ("key_missing", 401, 4100, "no API key was sent"),
+            Self::KeyInvalid => ("key_invalid", 401, 4100, "the API key is not valid"),
+            Self::KeyExpired => ("key_expired", 401, 4100, "the API key has expired"),
+            Self::KeyRevoked => ("key_revoked", 401, 4100, "the API key was revoked"),
+            Self::KeyScope => ("key_scope", 403, 4101, "the API key does not allow this"),
+            Self::AccountUnknown => {
+                ("account_unknown", 401, 4100, "the API key's account is not known here")
+            }
+            Self::AccountSuspended => {
+                ("account_suspended", 403, 4101, "the account is suspended")
+            }
+            Self::BalanceExhausted => {
+                ("balance_exhausted", 402, 4011, "the balance does not cover this call")
+            }
+            Self::Unpriced => ("unpriced", 403, 4101, "no price is set for this call"),
+            Self::RouteUnknown => {
+                ("route_unknown", 404, 4200, "this path and method are not served here")
+            }
+            Self::BodyTooLarge => ("body_too_large", 413, 4000, "the body is too large"),
+            Self::BodyInvalid => ("body_invalid", 400, 4000, "the body is not valid"),
+            Self::JournalFull => ("journal_full", 503, 5000, "too many calls are running"),
+            Self::JournalUnreachable => {
+                ("journal_unreachable", 503, 5000, "metering is not available, try again")
+            }
+            Self::UpstreamUnreachable => {
+                ("upstream_unreachable", 502, 5000, "upstream could not be reached")
+            }
+            Self::Internal => ("internal", 500, 5000, "an internal error occurred"),
+        }
+    }
+
+    /// The stable code, as it stands in `error.code`, in entries and in logs.
+    pub const fn code(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.facts().1
+    }
+
+    /// The reason with this stable code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+}
+
+/// A reason, and what exactly was wrong where that helps the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of refusal.
+    pub reason: Reason,
+    /// More than the reason's own sentence says; names the field that was wrong.
+    pub detail: Option<Cow<'static, str>>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+}
+
+impl Refusal {
+    /// A refusal that says which field was wrong and how.
+    pub fn with_detail(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: Some(detail.into()) }
+    }
+
+    /// The JSON body, with `log_id` for whoever asks the operator about it.
+    pub fn body(&self, log_id: &str) -> String {
+        let (code, status, coze_code, sentence) = self.reason.facts();
+        let message: Cow<'_, str> = match &self.detail {
+            None => sentence.into(),
+            Some(detail) => format!("{sentence}: {detail}").into(),
+        };
+        let kind = match status {
+            401 => "authentication_error",
+            402 | 429 => "insufficient_quota",
+            403 => "permission_error",
+            404 => "not_found_error",
+            400..=499 => "invalid_request_error",
+            _ => "api_error",
+        };
+        let body = Body {
+            code: coze_code,
+            msg: &message,
+            detail: Detail { logid: log_id },
+            error: OpenAiError { code, r#type: kind, message: &message },
+        };
+        // A struct of strings and one integer always serialises.
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: i64,
+    msg: &'a str,
+    detail: Detail<'a>,
+    error: OpenAiError<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    logid: &'a str,
+}
+
+#[derive(Serialize)]
+struct OpenAiError<'a> {
+    code: &'a str,
+    r#type: &'a str,
+    message: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_speaks_to_both_families_of_libraries() {
+        let refusal = Refusal::with_detail(Reason::BodyInvalid, "`bot_id` is missing");
+        assert_eq!(
+            refusal.body("c01"),
+            r#"{"code":4000,"msg":"the body is not valid: `bot_id` is missing","detail":{"logid":"c01"},"error":{"code":"body_invalid","type":"invalid_request_error","message":"the body is not valid: `bot_id` is missing"}}"#
+        );
+    }
+
+    #[test]
+    fn every_code_is_unique_and_found_again() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            assert!((400..=599).contains(&reason.status()));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Which paths exist, and what each one is to us.
+//!
+//! The table is the contract's §1 as data, and it is default-deny: a path and method that are not in it
+//! never reach upstream. Matching is exact. The shell hands over the path as the platform's URL parser
+//! left it (dot segments resolved) and forwards that very path, so that what was classed is what is
+//! called; anything that could be read in two ways (`%`, `//`, a backslash, a trailing slash) matches
+//! nothing.
+
+use std::fmt;
+
+/// Longest path that is looked at, in bytes.
+pub const PATH_BYTES_MAX: usize = 512;
+
+/// A billable operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `POST /v3/chat`, streamed or not.
+    Chat,
+    /// `POST /v1/workflow/run`.
+    WorkflowRun,
+    /// `POST /v1/workflow/stream_run`.
+    WorkflowStreamRun,
+}
+
+impl Operation {
+    /// Every operation, for tables and tests.
+    pub const ALL: [Self; 3] = [Self::Chat, Self::WorkflowRun, Self::WorkflowStreamRun];
+
+    /// The stable name, as in keys' scopes, price books and entries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::WorkflowRun => "workflow_run",
+            Self::WorkflowStreamRun => "workflow_stream_run",
+        }
+    }
+
+    /// The operation with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A call that starts no work but tells how earlier work went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FollowUp {
+    /// `/v3/chat/retrieve`: status and usage of a chat.
+    ChatRetrieve,
+    /// `/v1/workflows/{workflow}/run_histories/{execution}`: status and usage of a run.
+    RunHistory,
+}
+
+/// What a path is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Starts work that is paid for: admitted, metered, settled.
+    Billable(Operation),
+    /// Passed on, and read for the usage of earlier work.
+    FollowUp(FollowUp),
+    /// Passed on for a valid key.
+    Free,
+}
+
+/// An HTTP method that the table uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in a request line, when the table knows it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "GET" => Some(Self::Get),
+            "POST" => Some(Self::Post),
+            "PUT" => Some(Self::Put),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The methods it is served under.
+    pub methods: &'static [Method],
+    /// The path; `{}` stands for one segment.
+    pub path: &'static str,
+    /// What it is to us.
+    pub class: Class,
+}
+
+/// The class of a path and method; `None` when it is not served.
+pub fn classify(method: &str, path: &str) -> Option<Class> {
+    let method = Method::from_name(method)?;
+    if path.len() > PATH_BYTES_MAX || !path.bytes().all(is_path_byte) {
+        return None;
+    }
+    ROUTES
+        .iter()
+        .find(|route| route.methods.contains(&method) && matches(route.path, path))
+        .map(|route| route.class)
+}
+
+/// Bytes that mean only themselves. No `%`, so that nothing can be decoded into something else later.
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-')
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut wanted = pattern.split('/');
+    let mut given = path.split('/');
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{}"), Some(segment)) if !segment.is_empty() => {}
+            (Some(want), Some(segment)) if want == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+const GET: &[Method] = &[Method::Get];
+const POST: &[Method] = &[Method::Post];
+const PUT: &[Method] = &[Method::Put];
+const DELETE: &[Method] = &[Method::Delete];
+const GET_POST: &[Method] = &[Method::Get, Method::Post];
+const GET_PUT: &[Method] = &[Method::Get, Method::Put];
+const PUT_DELETE: &[Method] = &[Method::Put, Method::Delete];
+const POST_DELETE: &[Method] = &[Method::Post, Method::Delete];
+const GET_POST_DELETE: &[Method] = &[Method::Get, Method::Post, Method::Delete];
+
+const fn billable(path: &'static str, operation: Operation) -> Route {
+    Route { methods: POST, path, class: Class::Billable(operation) }
+}
+
+const fn follow_up(methods: &'static [Method], path: &'static str, what: FollowUp) -> Route {
+    Route { methods, path, class: Class::FollowUp(what) }
+}
+
+const fn free(methods: &'static [Method], path: &'static str) -> Route {
+    Route { methods, path, class: Class::Free }
+}
+
+/// Every route that is served, in the contract's order.
+pub const ROUTES: &[Route] = &[
+    // §1.1: work that is paid for.
+    billable("/v3/chat", Operation::Chat),
+    billable("/v1/workflow/run", Operation::WorkflowRun),
+    billable("/v1/workflow/stream_run", Operation::WorkflowStreamRun),
+    // §1.2: how it went. The official SDKs retrieve by POST, the documentation by GET.
+    follow_up(GET_POST, "/v3/chat/retrieve", FollowUp::ChatRetrieve),
+    follow_up(GET, "/v1/workflows/{}/run_histories/{}", FollowUp::RunHistory),
+    free(POST, "/v3/chat/cancel"),
+    free(GET_POST, "/v3/chat/message/list"),
+    free(GET, "/v1/workflows/{}/run_histories/{}/execute_nodes/{}"),
+    // §1.3: free of charge.
+    free(GET, "/v1/users/me"),
+    free(POST, "/v1/bot/create"),
+    free(POST, "/v1/bot/update"),
+    free(POST, "/v1/bot/publish"),
+    free(GET, "/v1/bot/get_online_info"),
+    free(GET, "/v1/space/published_bots_list"),
+    free(GET, "/v1/bots"),
+    free(GET, "/v1/bots/{}"),
+    free(GET, "/v1/bots/{}/versions"),
+    free(POST, "/v1/bots/{}/unpublish"),
+    free(POST, "/v1/bots/{}/collaborators"),
+    free(POST, "/v1/bots/{}/collaboration_mode"),
+    free(DELETE, "/v1/bots/{}/collaborators/{}"),
+    free(GET, "/v1/apps"),
+    free(POST, "/v1/apps/{}/collaborators"),
+    free(DELETE, "/v1/apps/{}/collaborators/{}"),
+    free(GET, "/v1/workflows"),
+    free(GET, "/v1/workflows/{}"),
+    free(GET, "/v1/workflows/{}/versions"),
+    free(POST, "/v1/workflows/{}/collaborators"),
+    free(POST, "/v1/workflows/{}/collaboration_mode"),
+    free(POST, "/v1/conversation/create"),
+    free(GET, "/v1/conversation/retrieve"),
+    free(GET, "/v1/conversations"),
+    free(PUT_DELETE, "/v1/conversations/{}"),
+    free(POST, "/v1/conversations/{}/clear"),
+    free(POST, "/v1/conversation/message/create"),
+    free(POST, "/v1/conversation/message/list"),
+    free(POST, "/v1/conversation/message/modify"),
+    free(POST, "/v1/conversation/message/delete"),
+    free(GET, "/v1/conversation/message/retrieve"),
+    free(POST_DELETE, "/v1/conversations/{}/messages/{}/feedback"),
+    free(POST, "/v1/files/upload"),
+    free(GET, "/v1/files/retrieve"),
+    free(GET, "/v1/audio/voices"),
+    free(GET, "/v1/audio/live/{}"),
+    free(GET_POST, "/v1/audio/voiceprint_groups"),
+    free(PUT_DELETE, "/v1/audio/voiceprint_groups/{}"),
+    free(GET_POST, "/v1/audio/voiceprint_groups/{}/features"),
+    free(PUT_DELETE, "/v1/audio/voiceprint_groups/{}/features/{}"),
+    free(POST, "/v1/audio/voiceprint_groups/{}/speaker_identify"),
+    free(GET_POST, "/v1/datasets"),
+    free(PUT_DELETE, "/v1/datasets/{}"),
+    free(POST, "/v1/datasets/{}/process"),
+    free(GET, "/v1/datasets/{}/images"),
+    free(PUT, "/v1/datasets/{}/images/{}"),
+    free(POST, "/open_api/knowledge/document/create"),
+    free(POST, "/open_api/knowledge/document/list"),
+    free(POST, "/open_api/knowledge/document/update"),
+    free(POST, "/open_api/knowledge/document/delete"),
+    free(GET_PUT, "/v1/variables"),
+    free(GET, "/v1/folders"),
+    free(GET, "/v1/folders/{}"),
+    free(POST, "/v1/templates/{}/duplicate"),
+    free(GET_POST, "/v1/workspaces"),
+    free(PUT, "/v1/workspaces/{}"),
+    free(GET_POST_DELETE, "/v1/workspaces/{}/members"),
+    free(GET, "/v1/plugins/mget"),
+    free(GET, "/v1/plugins/{}"),
+    free(GET, "/v1/stores/plugins"),
+    free(GET, "/v1/stores/categories"),
+    free(POST, "/v1/entities/copy_tasks"),
+    free(GET, "/v1/entities/copy_tasks/{}"),
+    free(POST, "/v1/connectors/{}/install"),
+    free(POST, "/v1/connectors/{}/user_configs"),
+    free(PUT, "/v1/connectors/{}/bots/{}"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &str, path: &str, want: Option<Class>) {
+        assert_eq!(classify(method, path), want, "{method} {path}");
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        for path in [
+            "", "/", "v3/chat", "//v3/chat", "/v3//chat", "/v3/chat/", "/v3/./chat", "/v3/../v3/chat",
+            "/V3/chat", "/v3%2fchat", "/v3/ch%61t", "/v3\\chat", "/v3/chat;a=b", "/v3/chat?x",
+            "https://evil.example/v3/chat", "/v1/bots//versions", "/v3/chat\0", "/v3/chät",
+        ] {
+            for method in ["GET", "POST", "PUT", "DELETE"] {
+                check(method, path, None);
+            }
+        }
+        check("POST", &format!("/v1/bots/{}", "7".repeat(PATH_BYTES_MAX)), None);
+    }
+
+    #[test]
+    fn a_method_that_is_not_in_the_table_is_refused() {
+        check("GET", "/v3/chat", None);
+        check("PATCH", "/v3/chat", None);
+        check("post", "/v3/chat", None);
+        check("DELETE", "/v3/chat/retrieve", None);
+    }
+
+    #[test]
+    fn the_served_paths_have_their_class() {
+        check("POST", "/v3/chat", Some(Class::Billable(Operation::Chat)));
+        check("POST", "/v1/workflow/run", Some(Class::Billable(Operation::WorkflowRun)));
+        check("GET", "/v3/chat/retrieve", Some(Class::FollowUp(FollowUp::ChatRetrieve)));
+        check("POST", "/v3/chat/retrieve", Some(Class::FollowUp(FollowUp::ChatRetrieve)));
+        check("GET", "/v1/workflows/7480/run_histories/7502", Some(Class::FollowUp(FollowUp::RunHistory)));
+        check("GET", "/v1/bots/7490", Some(Class::Free));
+    }
+
+    #[test]
+    fn no_two_rows_serve_the_same_method_and_path() {
+        for (at, one) in ROUTES.iter().enumerate() {
+            for other in ROUTES.iter().skip(at + 1) {
+                let overlap = one.methods.iter().any(|method| other.methods.contains(method));
+                assert!(!(overlap && one.path == other.path), "{} twice", one.path);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `/v3/chat`: its stream, its JSON reply and the reply of `retrieve`.
+
+use serde::Deserialize;
+
+use crate::sse::Event;
+
+use super::count::Code;
+use super::envelope::{Chat, Envelope, execution, id};
+use super::{End, Observed, Stage};
+
+/// Reads a chat's stream, event by event.
+#[derive(Debug, Default)]
+pub struct ChatStream {
+    observed: Observed,
+    /// `done` was seen, so that a missing end is the network's and not upstream's.
+    done: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorData {
+    code: Code,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DoneData {
+    debug_url: Option<String>,
+}
+
+impl ChatStream {
+    /// A reader at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one event in. Message events are not looked into: they hold text, and no usage.
+    pub fn take(&mut self, event: Event<'_>) {
+        let Ok(name) = std::str::from_utf8(event.name) else { return };
+        match name {
+            "error" => {
+                let error: ErrorData = serde_json::from_slice(event.data).unwrap_or_default();
+                self.observed.stage = Stage::Failed;
+                self.observed.code = error.code.0.or(self.observed.code);
+            }
+            "done" | "conversation.stream.done" => {
+                self.done = true;
+                let data: DoneData = serde_json::from_slice(event.data).unwrap_or_default();
+                let execution = execution(None, data.debug_url.as_deref());
+                self.observed.ids.execution = execution.or(self.observed.ids.execution.take());
+            }
+            _ if name.starts_with("conversation.chat.") => {
+                if let Ok(chat) = serde_json::from_slice::<Chat>(event.data) {
+                    chat.observe_into(&mut self.observed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is known so far, for noting the ids of a call that runs long.
+    pub fn so_far(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// What the stream told, now that it has ended.
+    pub fn finish(self, end: End) -> Observed {
+        let mut observed = self.observed;
+        let settled = !matches!(observed.stage, Stage::Running | Stage::Unknown);
+        if !settled && !(self.done && end == End::Whole && observed.stage == Stage::Unknown) {
+            observed.stage = Stage::Cut;
+        }
+        observed
+    }
+}
+
+/// Reads the JSON reply of `/v3/chat` without streaming, or of `retrieve`.
+pub fn read_reply(body: &[u8]) -> Observed {
+    let mut observed = Observed::nothing();
+    let Ok(envelope) = serde_json::from_slice::<Envelope<Chat>>(body) else {
+        // A reply whose `data` is not a chat may still tell its code.
+        return read_code(body);
+    };
+    observed.code = envelope.code.0;
+    observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
+    if let Some(chat) = envelope.data {
+        chat.observe_into(&mut observed);
+    }
+    if envelope.code.0.is_some_and(|code| code != 0) {
+        observed.stage = Stage::Failed;
+        observed.code = envelope.code.0;
+    }
+    observed
+}
+
+/// Reads no more of a reply than its code and log id.
+pub(super) fn read_code(body: &[u8]) -> Observed {
+    let mut observed = Observed::nothing();
+    if let Ok(envelope) = serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(body) {
+        observed.code = envelope.code.0;
+        observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
+        if envelope.code.0.is_some_and(|code| code != 0) {
+            observed.stage = Stage::Failed;
+        }
+    }
+    observed
+}

@@ -1,0 +1,177 @@
+//! What a reply says about usage.
+//!
+//! Path: request → sse → **usage** → outcome. Whatever the reply's dialect, reading it ends in one
+//! [`Observed`]: how far the work got, what it used, which ids name it. Reading cannot fail; what is not
+//! understood is simply not observed, and the caller's bytes are never held up by it.
+//!
+//! The rules are those of upstream contract §10: `usage` before loose counters before `token`; integers,
+//! integral floats and digit strings are accepted; a missing total is the sum; negatives are rejected;
+//! within one stream the last usage wins and is never summed.
+
+pub mod count;
+pub mod coze_chat;
+pub mod coze_workflow;
+pub mod envelope;
+
+use crate::ids::UpstreamId;
+
+/// More tokens than one call can use. What claims more is not believed (contract §9 no. 32).
+pub const TOKENS_MAX: u64 = 1_000_000_000;
+
+/// Tokens, as upstream counted them. The parts may be unknown while the total is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens that went in.
+    pub input: Option<u64>,
+    /// Tokens that came out.
+    pub output: Option<u64>,
+    /// The total as upstream states it, or else the sum of the parts.
+    pub total: u64,
+}
+
+impl Usage {
+    /// Usage from whichever counts were given; `None` when none was, or one cannot be believed.
+    pub fn from_counts(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Option<Self> {
+        let believable = |count: Option<u64>| count.is_none_or(|count| count <= TOKENS_MAX);
+        if !(believable(input) && believable(output) && believable(total)) {
+            return None;
+        }
+        let sum = match (input, output) {
+            (None, None) => None,
+            (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+        };
+        total.or(sum).map(|total| Self { input, output, total })
+    }
+
+    /// Whether any count is above zero.
+    pub fn is_some_used(self) -> bool {
+        self.total > 0 || self.input.unwrap_or(0) > 0 || self.output.unwrap_or(0) > 0
+    }
+
+    /// Whether total and parts contradict each other (contract §9 no. 30).
+    pub fn is_mismatched(self) -> bool {
+        matches!((self.input, self.output), (Some(input), Some(output))
+            if input.saturating_add(output) != self.total)
+    }
+}
+
+/// How far the work got, as far as the reply tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stage {
+    /// The reply says nothing that we understand, or there was none.
+    #[default]
+    Unknown,
+    /// Upstream took the work on and is not done: an asynchronous run, a polled chat.
+    Running,
+    /// Upstream waits for tool outputs or for an answer to an interrupt.
+    Paused,
+    /// Done, well.
+    Completed,
+    /// Done, badly.
+    Failed,
+    /// Cancelled by the caller. Upstream charges the whole reply all the same (contract §1.2 C).
+    Canceled,
+    /// The stream broke off before its end.
+    Cut,
+}
+
+impl Stage {
+    /// Every stage, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Unknown,
+        Self::Running,
+        Self::Paused,
+        Self::Completed,
+        Self::Failed,
+        Self::Canceled,
+        Self::Cut,
+    ];
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// The stage with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+}
+
+/// The ids by which upstream knows a piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkIds {
+    /// Names a chat together with `conversation`.
+    pub chat: Option<UpstreamId>,
+    /// The conversation a chat belongs to.
+    pub conversation: Option<UpstreamId>,
+    /// Names a run of a workflow.
+    pub execution: Option<UpstreamId>,
+    /// Upstream's own log id, for asking its support.
+    pub log: Option<UpstreamId>,
+}
+
+impl WorkIds {
+    /// These ids, completed by those of `other` that are still unknown.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            chat: self.chat.or(other.chat),
+            conversation: self.conversation.or(other.conversation),
+            execution: self.execution.or(other.execution),
+            log: self.log.or(other.log),
+        }
+    }
+
+    /// Whether upstream can be asked how the work went: a chat by chat and conversation, a run by its
+    /// execution (contract §1.2 A, B).
+    pub fn can_be_asked(&self) -> bool {
+        self.execution.is_some() || (self.chat.is_some() && self.conversation.is_some())
+    }
+}
+
+/// Everything a reply told us.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// How far the work got.
+    pub stage: Stage,
+    /// What it used so far.
+    pub usage: Option<Usage>,
+    /// Coze's business code, when the reply had one. Zero is success; so is none (contract §0 rule 1).
+    pub code: Option<i64>,
+    /// Which work it was.
+    pub ids: WorkIds,
+    /// An earlier usage of the same stream was larger than the last (contract §9 no. 7).
+    pub usage_fell: bool,
+}
+
+impl Observed {
+    /// Nothing was read: no reply came, or none that is understood.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Takes a newer usage in place of an older one.
+    fn take_usage(&mut self, newer: Option<Usage>) {
+        let Some(newer) = newer else { return };
+        self.usage_fell |= self.usage.is_some_and(|older| older.total > newer.total);
+        self.usage = Some(newer);
+    }
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The body was read to its end.
+    Whole,
+    /// The body broke off.
+    Broken,
+}
