@@ -130,7 +130,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check<T: std::str::FromStr<Err = IdError> + fmt::Display>(text: &str, want: Option<IdError>) {
+    fn check<T: std::str::FromStr<Err = IdError> + fmt::Display>(
+        text: &str,
+        want: Option<IdError>,
+    ) {
         match (text.parse::<T>(), want) {
             (Ok(id), None) => assert_eq!(id.to_string(), text),
             (Err(error), Some(want)) => assert_eq!(error, want),

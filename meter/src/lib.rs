@@ -34,7 +34,6 @@ pub mod outcome;
 pub mod price;
 pub mod account;
 pub mod entry;
-pub mod admission;
 pub mod journal;
 
 // How the two sides agree.

@@ -182,7 +182,11 @@ pub fn parse_decimal(text: &str, unit: i64) -> Result<Nanos, AmountError> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || text.len() > DECIMAL_CHARS_MAX || !all_digits(whole) || !all_digits(fraction) {
+    if whole.is_empty()
+        || text.len() > DECIMAL_CHARS_MAX
+        || !all_digits(whole)
+        || !all_digits(fraction)
+    {
         return Err(AmountError::NotDecimal);
     }
     let unit = i128::from(unit);
@@ -202,7 +206,10 @@ pub fn parse_decimal(text: &str, unit: i64) -> Result<Nanos, AmountError> {
     if part.checked_rem(scale) != Some(0) {
         return Err(AmountError::TooFine);
     }
-    nanos = part.checked_div(scale).and_then(|part| nanos.checked_add(part)).ok_or(AmountError::OutOfRange)?;
+    nanos = part
+        .checked_div(scale)
+        .and_then(|part| nanos.checked_add(part))
+        .ok_or(AmountError::OutOfRange)?;
     let nanos = i64::try_from(nanos).map_err(|_| AmountError::OutOfRange)?;
     let signed = if negative { nanos.checked_neg() } else { Some(nanos) };
     signed.map(Nanos).ok_or(AmountError::OutOfRange)

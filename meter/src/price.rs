@@ -114,7 +114,12 @@ impl PriceBook {
     }
 
     /// The terms for this account's call.
-    pub fn terms(&self, account: &AccountId, group: &Group, asked: &Asked) -> Result<Terms, Unpriced> {
+    pub fn terms(
+        &self,
+        account: &AccountId,
+        group: &Group,
+        asked: &Asked,
+    ) -> Result<Terms, Unpriced> {
         let subject = &asked.subject.id;
         let specific = [
             Scope::AccountSubject(account.clone(), subject.clone()),
@@ -253,9 +258,8 @@ mod tests {
     #[test]
     fn a_book_can_refuse_what_it_does_not_price() {
         let book = PriceBook { deny_unpriced: true, ..book() };
-        let terms = |workflow| {
-            book.terms(&"acc_1".parse().unwrap(), &Group::standard(), &asked(workflow))
-        };
+        let terms =
+            |workflow| book.terms(&"acc_1".parse().unwrap(), &Group::standard(), &asked(workflow));
         assert_eq!(terms("7481"), Err(Unpriced));
         assert!(terms("7480").is_ok());
     }

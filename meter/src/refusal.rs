@@ -79,9 +79,7 @@ impl Reason {
             Self::AccountUnknown => {
                 ("account_unknown", 401, 4100, "the API key's account is not known here")
             }
-            Self::AccountSuspended => {
-                ("account_suspended", 403, 4101, "the account is suspended")
-            }
+            Self::AccountSuspended => ("account_suspended", 403, 4101, "the account is suspended"),
             Self::BalanceExhausted => {
                 ("balance_exhausted", 402, 4011, "the balance does not cover this call")
             }

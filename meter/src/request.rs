@@ -83,8 +83,8 @@ pub fn read(operation: Operation, body: &[u8]) -> Result<Asked, Refusal> {
         return Err(Refusal::with_detail(Reason::BodyTooLarge, detail));
     }
     let invalid = |detail: String| Refusal::with_detail(Reason::BodyInvalid, detail);
-    let fields: Fields<'_> =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("not a JSON object: {error}")))?;
+    let fields: Fields<'_> = serde_json::from_slice(body)
+        .map_err(|error| invalid(format!("not a JSON object: {error}")))?;
     let (kind, name, value) = match operation {
         Operation::Chat => (SubjectKind::Bot, "bot_id", fields.bot_id),
         Operation::WorkflowRun | Operation::WorkflowStreamRun => {
@@ -133,12 +133,17 @@ mod tests {
     #[test]
     fn the_subject_is_the_workflow_where_one_runs() {
         check(Operation::Chat, r#"{"bot_id":"7490","workflow_id":"7480"}"#, Ok("bot 7490"));
-        check(Operation::WorkflowRun, r#"{"bot_id":"7490","workflow_id":"7480"}"#, Ok("workflow 7480"));
+        check(
+            Operation::WorkflowRun,
+            r#"{"bot_id":"7490","workflow_id":"7480"}"#,
+            Ok("workflow 7480"),
+        );
     }
 
     #[test]
     fn deep_nesting_elsewhere_in_the_body_is_not_our_concern() {
-        let deep = format!("{{\"bot_id\":\"1\",\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
+        let deep =
+            format!("{{\"bot_id\":\"1\",\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
         check(Operation::Chat, &deep, Ok("bot 1"));
     }
 

@@ -249,9 +249,24 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         for path in [
-            "", "/", "v3/chat", "//v3/chat", "/v3//chat", "/v3/chat/", "/v3/./chat", "/v3/../v3/chat",
-            "/V3/chat", "/v3%2fchat", "/v3/ch%61t", "/v3\\chat", "/v3/chat;a=b", "/v3/chat?x",
-            "https://evil.example/v3/chat", "/v1/bots//versions", "/v3/chat\0", "/v3/chät",
+            "",
+            "/",
+            "v3/chat",
+            "//v3/chat",
+            "/v3//chat",
+            "/v3/chat/",
+            "/v3/./chat",
+            "/v3/../v3/chat",
+            "/V3/chat",
+            "/v3%2fchat",
+            "/v3/ch%61t",
+            "/v3\\chat",
+            "/v3/chat;a=b",
+            "/v3/chat?x",
+            "https://evil.example/v3/chat",
+            "/v1/bots//versions",
+            "/v3/chat\0",
+            "/v3/chät",
         ] {
             for method in ["GET", "POST", "PUT", "DELETE"] {
                 check(method, path, None);
@@ -274,7 +289,11 @@ mod tests {
         check("POST", "/v1/workflow/run", Some(Class::Billable(Operation::WorkflowRun)));
         check("GET", "/v3/chat/retrieve", Some(Class::FollowUp(FollowUp::ChatRetrieve)));
         check("POST", "/v3/chat/retrieve", Some(Class::FollowUp(FollowUp::ChatRetrieve)));
-        check("GET", "/v1/workflows/7480/run_histories/7502", Some(Class::FollowUp(FollowUp::RunHistory)));
+        check(
+            "GET",
+            "/v1/workflows/7480/run_histories/7502",
+            Some(Class::FollowUp(FollowUp::RunHistory)),
+        );
         check("GET", "/v1/bots/7490", Some(Class::Free));
     }
 

@@ -97,7 +97,8 @@ impl Parser {
     }
 
     fn take_line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
-        let line = if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
+        let line =
+            if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
         self.begun = true;
         // A line inside one chunk is cut where one over several would be, so that the cut does not
         // depend on how the bytes arrived.

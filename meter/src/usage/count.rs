@@ -16,7 +16,9 @@ pub(super) struct Count(pub(super) Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Integer).map(|number| Self(number.and_then(|n| n.try_into().ok())))
+        deserializer
+            .deserialize_any(Integer)
+            .map(|number| Self(number.and_then(|n| n.try_into().ok())))
     }
 }
 
@@ -26,7 +28,9 @@ pub(super) struct Code(pub(super) Option<i64>);
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Integer).map(|number| Self(number.and_then(|n| n.try_into().ok())))
+        deserializer
+            .deserialize_any(Integer)
+            .map(|number| Self(number.and_then(|n| n.try_into().ok())))
     }
 }
 

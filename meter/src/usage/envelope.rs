@@ -132,7 +132,10 @@ mod tests {
     fn the_execution_is_found_in_the_debug_address() {
         let from = |url: &str| execution(None, Some(url)).map(|id| id.to_string());
         assert_eq!(from("https://x/work_flow?execute_id=7502&space_id=1").as_deref(), Some("7502"));
-        assert_eq!(from("https://x/work_flow?space_id=1&execute_id=7502#top").as_deref(), Some("7502"));
+        assert_eq!(
+            from("https://x/work_flow?space_id=1&execute_id=7502#top").as_deref(),
+            Some("7502")
+        );
         assert_eq!(from("https://x/execute_id=7502"), None);
         assert_eq!(from("https://x/?my_execute_id=7502"), None);
         let both = execution(Some("1"), Some("https://x/?execute_id=2"));

@@ -31,7 +31,11 @@ pub struct Usage {
 
 impl Usage {
     /// Usage from whichever counts were given; `None` when none was, or one cannot be believed.
-    pub fn from_counts(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Option<Self> {
+    pub fn from_counts(
+        input: Option<u64>,
+        output: Option<u64>,
+        total: Option<u64>,
+    ) -> Option<Self> {
         let believable = |count: Option<u64>| count.is_none_or(|count| count <= TOKENS_MAX);
         if !(believable(input) && believable(output) && believable(total)) {
             return None;
