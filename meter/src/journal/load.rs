@@ -1,0 +1,85 @@
+//! Rebuilding a journal's memory from what was stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::account::{Account, Standing};
+use crate::entry::Entry;
+use crate::ids::KeyId;
+use crate::money::Nanos;
+use crate::price::PriceBook;
+use crate::time::UnixMs;
+
+use super::recent::Recent;
+use super::{Hold, Journal, Mark};
+
+/// What the shell reads back. Everything before the mark is already summed up in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The last mark.
+    pub mark: Mark,
+    /// Accounts, and what each had spent at the mark.
+    pub accounts: Vec<(Account, Nanos)>,
+    /// Keys that are no longer good.
+    pub revoked: Vec<KeyId>,
+    /// The price book in force; the initial one when none was ever sent.
+    pub book: Option<PriceBook>,
+    /// The revision up to which changes are applied.
+    pub applied: u64,
+    /// The calls that are not finished.
+    pub holds: Vec<Hold>,
+    /// The entries behind the mark, by number.
+    pub entries: Vec<Entry>,
+}
+
+impl Stored {
+    /// A journal that has never been used.
+    pub fn nothing() -> Self {
+        Self {
+            mark: Mark::START,
+            accounts: Vec::new(),
+            revoked: Vec::new(),
+            book: None,
+            applied: 0,
+            holds: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+}
+
+impl Journal {
+    /// The journal as it was when it was last stored.
+    ///
+    /// `next_call_no` is one more than the highest row ever written. Nobody may be left who looks after
+    /// the calls that are still open, so those that can be asked about are due at once.
+    pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
+        let Stored { mark, accounts, revoked, book, applied, holds, entries } = stored;
+        let standings = accounts.into_iter().map(|(account, spent)| {
+            (account.id.clone(), Standing { account, spent, held: Nanos::ZERO })
+        });
+        let mut journal = Self {
+            tail: mark.tail,
+            next_call_no: next_call_no.max(mark.high),
+            standings: standings.collect(),
+            revoked: revoked.into_iter().collect(),
+            book: book.unwrap_or_else(PriceBook::initial),
+            applied,
+            open: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            by_work: BTreeMap::new(),
+            recent: Recent::default(),
+            marked: mark.tail.seq,
+            charged_since_mark: BTreeSet::new(),
+        };
+        for entry in &entries {
+            journal.append(entry);
+        }
+        for hold in holds {
+            let call_no = hold.call_no;
+            journal.open_hold(hold, now);
+            if let Some(open) = journal.open.get_mut(&call_no) {
+                open.ask_at = Some(now);
+            }
+        }
+        journal
+    }
+}
