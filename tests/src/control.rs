@@ -1,0 +1,159 @@
+//! The control paths, `/_standin/…`: what a story tells the stand-in and asks of it.
+//!
+//! | method, path | does |
+//! |---|---|
+//! | GET `/_standin/health` | `{"ok":true}` |
+//! | PUT `/_standin/subjects/{id}` | gives a bot or workflow a [`Behaviour`], and lets go what its former one held |
+//! | GET `/_standin/subjects/{id}` | its behaviour |
+//! | DELETE `/_standin/subjects/{id}` | back to the default behaviour |
+//! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |
+//! | GET `/_standin/subjects/{id}/held?at_least=1&within_ms=10000` | waits until so many replies are held: `{"held":n}`, 408 if it does not come to that |
+//! | POST `/_standin/reset` | forgets everything but the ids already given out |
+//! | GET `/_standin/works?final_at_least=0&within_ms=10000` | the record of work; waits until so many works have come to their end, 408 with the record as it is if they do not |
+//! | GET `/_standin/requests?after=0&at_least=0&within_ms=10000` | the requests after that number; waits as above |
+//!
+//! No credential is asked for: this is not an upstream path, and it listens on the loopback.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::behaviour::Behaviour;
+use crate::world::{Upstream, WAIT_MS_MAX};
+
+/// How long a waiting question waits by itself.
+const WAIT_MS_DEFAULT: u64 = 10_000;
+
+/// All control paths.
+pub(crate) fn routes() -> Router<Upstream> {
+    Router::new()
+        .route("/_standin/health", get(async || Json(json!({ "ok": true }))))
+        .route("/_standin/subjects/{id}", get(behaviour).put(put).delete(delete))
+        .route("/_standin/subjects/{id}/release", post(release))
+        .route("/_standin/subjects/{id}/held", get(held))
+        .route("/_standin/reset", post(reset))
+        .route("/_standin/works", get(works))
+        .route("/_standin/requests", get(requests))
+}
+
+async fn behaviour(State(upstream): State<Upstream>, Path(id): Path<String>) -> Json<Behaviour> {
+    let engaged = upstream.read(|world| world.subjects.engage(&id));
+    Json(engaged.behaviour.as_ref().clone())
+}
+
+async fn put(
+    State(upstream): State<Upstream>,
+    Path(id): Path<String>,
+    Json(behaviour): Json<Behaviour>,
+) -> Response {
+    if let Err(error) = behaviour.check() {
+        return refused(StatusCode::BAD_REQUEST, &error.to_string());
+    }
+    if upstream.change(|world| world.subjects.put(id, behaviour)) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refused(StatusCode::INSUFFICIENT_STORAGE, "too many subjects")
+    }
+}
+
+async fn delete(State(upstream): State<Upstream>, Path(id): Path<String>) -> StatusCode {
+    upstream.change(|world| world.subjects.remove(&id));
+    StatusCode::NO_CONTENT
+}
+
+async fn release(State(upstream): State<Upstream>, Path(id): Path<String>) -> Response {
+    match upstream.change(|world| world.subjects.release(&id)) {
+        Some(releases) => Json(json!({ "releases": releases })).into_response(),
+        None => refused(StatusCode::NOT_FOUND, "this subject has no behaviour to hold it"),
+    }
+}
+
+async fn reset(State(upstream): State<Upstream>) -> StatusCode {
+    upstream.change(crate::world::World::reset);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+struct HeldQuery {
+    #[serde(default = "one")]
+    at_least: u32,
+    #[serde(default = "wait_ms")]
+    within_ms: u64,
+}
+
+async fn held(
+    State(upstream): State<Upstream>,
+    Path(id): Path<String>,
+    Query(query): Query<HeldQuery>,
+) -> Response {
+    let Some(mut held) = upstream.read(|world| world.subjects.held(&id)) else {
+        return refused(StatusCode::NOT_FOUND, "this subject has no behaviour to hold it");
+    };
+    let longest = std::time::Duration::from_millis(query.within_ms.min(WAIT_MS_MAX));
+    let came = held.wait_for(|count| *count >= query.at_least);
+    let status = match tokio::time::timeout(longest, came).await {
+        Ok(Ok(_)) => StatusCode::OK,
+        Ok(Err(_)) | Err(_) => StatusCode::REQUEST_TIMEOUT,
+    };
+    let count = *held.borrow();
+    (status, Json(json!({ "held": count }))).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+struct WorksQuery {
+    #[serde(default)]
+    final_at_least: usize,
+    #[serde(default = "wait_ms")]
+    within_ms: u64,
+}
+
+async fn works(State(upstream): State<Upstream>, Query(query): Query<WorksQuery>) -> Response {
+    let came = upstream
+        .until(query.within_ms, |world| {
+            let ended = world.works.all().filter(|job| job.work.status.is_final());
+            ended.take(query.final_at_least).count() >= query.final_at_least
+        })
+        .await;
+    (status(came), Json(upstream.read(|world| world.works.page()))).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+struct RequestsQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    at_least: u64,
+    #[serde(default = "wait_ms")]
+    within_ms: u64,
+}
+
+async fn requests(
+    State(upstream): State<Upstream>,
+    Query(query): Query<RequestsQuery>,
+) -> Response {
+    let came = upstream
+        .until(query.within_ms, |world| world.seen.count_after(query.after) >= query.at_least)
+        .await;
+    let page = upstream.read(|world| world.seen.page_after(query.after));
+    (status(came), Json(page)).into_response()
+}
+
+fn status(came: bool) -> StatusCode {
+    if came { StatusCode::OK } else { StatusCode::REQUEST_TIMEOUT }
+}
+
+fn refused(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({ "error": why }))).into_response()
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn wait_ms() -> u64 {
+    WAIT_MS_DEFAULT
+}

@@ -1,0 +1,35 @@
+//! The upstream's own paths, in the order of the contract's tables.
+
+/// Business errors and how they look.
+pub(crate) mod fault;
+/// Envelopes, bodies, and the counting of characters.
+mod envelope;
+/// What usage looks like on the wire.
+mod usage;
+/// How a reply comes: paced, held, cut; while the work goes on regardless.
+mod perform;
+/// `/v3/chat` and its follow-ups.
+mod chat;
+/// `/v1/workflow…` and its follow-ups.
+mod workflow;
+
+use axum::Router;
+use axum::middleware;
+
+use crate::coze::fault::{Fault, Refused};
+use crate::visit::{self, Arrival};
+use crate::world::Upstream;
+
+/// All of the upstream's paths; whatever else is asked for is its 404.
+pub(crate) fn routes(upstream: &Upstream) -> Router<Upstream> {
+    Router::new()
+        .merge(chat::routes())
+        .merge(workflow::routes())
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .layer(middleware::from_fn_with_state(upstream.clone(), visit::note))
+}
+
+async fn no_route(arrival: Arrival) -> Refused {
+    Refused::new(Fault::NO_ROUTE, &arrival.logid)
+}

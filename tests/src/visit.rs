@@ -1,0 +1,202 @@
+//! Who is asking: every request on the upstream's paths is read whole, numbered, noted and given a
+//! log id; handlers ask for a [`Visit`], which only an accepted credential gives.
+//!
+//! # Bounds
+//! A body is at most [`BODY_BYTES_MAX`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::coze::fault::{Fault, Refused};
+use crate::world::Upstream;
+use crate::world::chats::Session;
+use crate::world::seen::SeenRequest;
+use crate::world::works::{Kind, Status, Work};
+
+/// The upstream's own limit for workflow calls, 20 MB.
+pub(crate) const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
+
+/// The header in which a gateway names its own account.
+const DEVICE_INFO: &str = "x-coze-deviceinfo";
+
+/// A request that was let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    pub(crate) no: u64,
+    pub(crate) logid: String,
+    pub(crate) session: Session,
+    pub(crate) account_hint: Option<String>,
+}
+
+/// A request that arrived, let in or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) no: u64,
+    pub(crate) logid: String,
+}
+
+impl Visit {
+    /// A unit of work that this request starts.
+    pub(crate) fn work(&self, work_id: String, kind: Kind, subject: &str, now: i64) -> Work {
+        Work {
+            work_id,
+            kind,
+            subject: subject.to_owned(),
+            execute_id: None,
+            chat_id: None,
+            conversation_id: None,
+            status: Status::Running,
+            input_count: 0,
+            output_count: 0,
+            token_count: 0,
+            billable: false,
+            user_id: None,
+            account_hint: self.account_hint.clone(),
+            request_no: self.no,
+            created_at: now,
+        }
+    }
+}
+
+/// Notes the request and puts the log id on the reply.
+pub(crate) async fn note(
+    State(upstream): State<Upstream>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, BODY_BYTES_MAX).await.ok();
+    let seen = describe(&parts, body.as_ref());
+    let now = upstream.now_seconds();
+    let arrival = upstream
+        .change(|world| Arrival { no: world.seen.note(seen), logid: world.ids.draw_log(now) });
+    let logid = HeaderValue::from_str(&arrival.logid).ok();
+    let mut response = match body {
+        None => Refused::new(Fault::TOO_LARGE, &arrival.logid).into(),
+        Some(body) => {
+            parts.extensions.insert(arrival);
+            next.run(Request::from_parts(parts, Body::from(body))).await
+        }
+    };
+    if let Some(logid) = logid {
+        response.headers_mut().insert("x-tt-logid", logid);
+    }
+    response
+}
+
+fn describe(parts: &Parts, body: Option<&Bytes>) -> SeenRequest {
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in &parts.headers {
+        let value = if *name == header::AUTHORIZATION {
+            credential_kind(value.as_bytes()).to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        headers
+            .entry(name.as_str().to_owned())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    SeenRequest {
+        no: 0,
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(redact_query),
+        headers,
+        body_bytes: body.and_then(|body| u64::try_from(body.len()).ok()),
+        body_sha256: body.map(|body| hexadecimal(&Sha256::digest(body))),
+    }
+}
+
+/// The query with the credential that websocket clients put into it reduced to its kind.
+fn redact_query(query: &str) -> String {
+    let redact = |pair: &str| match pair.split_once('=') {
+        Some(("authorization", value)) => {
+            let value = value.replace("%20", " ").replace('+', " ");
+            format!("authorization={}", credential_kind(value.as_bytes()))
+        }
+        _ => pair.to_owned(),
+    };
+    query.split('&').map(redact).collect::<Vec<_>>().join("&")
+}
+
+/// Of which kind a credential is, without the credential.
+fn credential_kind(value: &[u8]) -> &'static str {
+    let value = String::from_utf8_lossy(value);
+    let Some(token) = bearer(&value) else { return "other" };
+    match token {
+        token if token.starts_with("pat_") => "Bearer pat",
+        token if token.starts_with("sat_") => "Bearer sat",
+        token if token.starts_with("czs_") => "Bearer czs",
+        token if token.starts_with("czu_") => "Bearer czu",
+        token if token.split('.').count() == 3 => "Bearer jwt",
+        _ => "Bearer other",
+    }
+}
+
+/// The token of a bearer credential; the scheme is spelt in any case.
+pub(crate) fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Unwrap safety: writing to a string does not fail, so there is no error to drop.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl FromRequestParts<Upstream> for Arrival {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Upstream) -> Result<Self, Refused> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Refused::new(Fault::NO_ROUTE, ""))
+    }
+}
+
+impl FromRequestParts<Upstream> for Visit {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, upstream: &Upstream) -> Result<Self, Refused> {
+        let Arrival { no, logid } = Arrival::from_request_parts(parts, upstream).await?;
+        let token = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(bearer);
+        let session = session(upstream, token).map_err(|fault| Refused::new(fault, &logid))?;
+        Ok(Self { no, logid, session, account_hint: account_hint(&parts.headers) })
+    }
+}
+
+/// Whose session a token opens.
+pub(crate) fn session(upstream: &Upstream, token: Option<&str>) -> Result<Session, Fault> {
+    match token {
+        Some(token) if token == upstream.config().token => Ok(Session::default()),
+        Some(token) if token.starts_with("czs_") => Err(Fault::TOKEN_EXPIRED),
+        _ => Err(Fault::UNAUTHENTICATED),
+    }
+}
+
+fn account_hint(headers: &HeaderMap) -> Option<String> {
+    #[derive(Deserialize)]
+    struct DeviceInfo {
+        custom_consumer: Option<String>,
+    }
+    let info: DeviceInfo = serde_json::from_slice(headers.get(DEVICE_INFO)?.as_bytes()).ok()?;
+    info.custom_consumer
+}
