@@ -1,0 +1,3 @@
+//! The edge as this machine needs it: built from source, and run on `workerd`.
+
+pub mod build;

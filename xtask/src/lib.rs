@@ -1,0 +1,9 @@
+//! What it takes to build and run Weir on a machine with Rust and Node: the verbs of `cargo xtask`,
+//! and the processes that the end-to-end stories run against. Holds no product logic.
+
+pub mod project; // the checkout: its files and the versions it pins
+pub mod report; // what the person at the terminal sees
+pub mod command; // running other programs to their end
+pub mod cache; // what outlives a checkout
+pub mod tools; // programs from npm, and wasm-bindgen
+pub mod edge; // the Worker: built, and run on workerd
