@@ -23,6 +23,7 @@ pub mod time;
 pub mod refusal;
 pub mod key;
 pub mod route;
+pub mod header;
 
 // What is asked for and what came back.
 pub mod request;

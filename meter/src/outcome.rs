@@ -92,7 +92,7 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
             Told::ByReply => ask_or(bill),
             Told::ByAsking => bill,
         },
-        Stage::Failed if used => bill,
+        Stage::Failed | Stage::Paused if used => bill,
         Stage::Failed => Outcome::Release,
         Stage::Canceled => match told {
             // The whole reply is charged, and only a later look shows all of it.
@@ -100,12 +100,9 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
             Told::ByAsking if observed.usage.is_some() => bill,
             Told::ByAsking => Outcome::GiveUp,
         },
-        Stage::Running => ask_or(Outcome::GiveUp),
-        Stage::Paused if used => bill,
         Stage::Paused => ask_or(Outcome::Release),
         Stage::Cut if used && !can_ask => bill,
-        Stage::Cut => ask_or(Outcome::GiveUp),
-        Stage::Unknown => ask_or(Outcome::GiveUp),
+        Stage::Running | Stage::Cut | Stage::Unknown => ask_or(Outcome::GiveUp),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a caller is told when Weir itself says no.
 //!
 //! A refusal is a value with a stable code. Its body is the combined one of upstream contract §6.2: the
-//! integer `code` makes Coze's libraries raise their error, the `error` object makes OpenAI's raise
-//! theirs, and the HTTP status is all that @coze/api shows of a refused stream.
+//! integer `code` makes Coze's libraries raise their error, the `error` object makes those of
+//! `OpenAI` raise theirs, and the HTTP status is all that @coze/api shows of a refused stream.
 
 use std::borrow::Cow;
 

@@ -28,6 +28,7 @@ pub struct Event<'a> {
 
 /// A parser that is fed chunks and gives events.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a bit of where the parser stands")]
 pub struct Parser {
     /// The line being read, when it began in an earlier chunk.
     line: Vec<u8>,
@@ -68,12 +69,11 @@ impl Parser {
             }
             self.line_truncated = false;
             bytes = match rest {
-                [b'\r', b'\n', rest @ ..] => rest,
                 [b'\r'] => {
                     self.after_cr = true;
                     &[]
                 }
-                [_, rest @ ..] => rest,
+                [b'\r', b'\n', rest @ ..] | [_, rest @ ..] => rest,
                 [] => &[],
             };
         }

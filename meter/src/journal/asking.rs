@@ -33,7 +33,7 @@ impl Open {
     fn due_at(&self) -> UnixMs {
         let end = self.hold.admitted_at.plus_ms(HOLD_LIFE_MAX_MS);
         let next = if self.hold.ids.can_be_asked() {
-            self.ask_at.unwrap_or(self.seen_at.plus_ms(QUIET_MAX_MS))
+            self.ask_at.unwrap_or_else(|| self.seen_at.plus_ms(QUIET_MAX_MS))
         } else {
             self.seen_at.plus_ms(UNNAMED_LIFE_MAX_MS)
         };

@@ -6,14 +6,12 @@ use crate::sse::Event;
 
 use super::count::Code;
 use super::envelope::{Chat, Envelope, execution, id};
-use super::{End, Observed, Stage};
+use super::{Observed, Stage};
 
 /// Reads a chat's stream, event by event.
 #[derive(Debug, Default)]
 pub struct ChatStream {
     observed: Observed,
-    /// `done` was seen, so that a missing end is the network's and not upstream's.
-    done: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,10 +42,9 @@ impl ChatStream {
                 self.observed.code = error.code.0.or(self.observed.code);
             }
             "done" | "conversation.stream.done" => {
-                self.done = true;
                 let data: DoneData = serde_json::from_slice(event.data).unwrap_or_default();
                 let execution = execution(None, data.debug_url.as_deref());
-                self.observed.ids.execution = execution.or(self.observed.ids.execution.take());
+                self.observed.ids.execution = execution.or_else(|| self.observed.ids.execution.take());
             }
             _ if name.starts_with("conversation.chat.") => {
                 if let Ok(chat) = serde_json::from_slice::<Chat>(event.data) {
@@ -64,13 +61,8 @@ impl ChatStream {
     }
 
     /// What the stream told, now that it has ended.
-    pub fn finish(self, end: End) -> Observed {
-        let mut observed = self.observed;
-        let settled = !matches!(observed.stage, Stage::Running | Stage::Unknown);
-        if !settled && !(self.done && end == End::Whole && observed.stage == Stage::Unknown) {
-            observed.stage = Stage::Cut;
-        }
-        observed
+    pub fn finish(self) -> Observed {
+        self.observed.ended()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sse::Event;
 
 use super::count::{Code, Count, UsageFields, usage_or_token};
 use super::envelope::{Envelope, Run, RunRecord, execution, id};
-use super::{End, Observed, Stage, coze_chat};
+use super::{Observed, Stage, coze_chat};
 
 /// Reads a workflow's stream, event by event.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl WorkflowStream {
         // An interrupt's event id is `<execution>/<n>` (contract §1.1 row 7).
         let from_interrupt = interrupted.as_deref().and_then(|event| event.split('/').next());
         let found = execution(from_interrupt, data.debug_url.as_deref());
-        observed.ids.execution = found.or(observed.ids.execution.take());
+        observed.ids.execution = found.or_else(|| observed.ids.execution.take());
     }
 
     /// What is known so far, for noting the ids of a call that runs long.
@@ -69,12 +69,8 @@ impl WorkflowStream {
     }
 
     /// What the stream told, now that it has ended.
-    pub fn finish(self, _: End) -> Observed {
-        let mut observed = self.observed;
-        if matches!(observed.stage, Stage::Running | Stage::Unknown) {
-            observed.stage = Stage::Cut;
-        }
-        observed
+    pub fn finish(self) -> Observed {
+        self.observed.ended()
     }
 }
 

@@ -163,6 +163,15 @@ impl Observed {
         Self::default()
     }
 
+    /// What a stream told, now that it has ended. One that ended without saying how the work did was
+    /// cut, whether the network or upstream did it.
+    fn ended(mut self) -> Self {
+        if matches!(self.stage, Stage::Running | Stage::Unknown) {
+            self.stage = Stage::Cut;
+        }
+        self
+    }
+
     /// Takes a newer usage in place of an older one.
     fn take_usage(&mut self, newer: Option<Usage>) {
         let Some(newer) = newer else { return };
@@ -171,11 +180,3 @@ impl Observed {
     }
 }
 
-/// How a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The body was read to its end.
-    Whole,
-    /// The body broke off.
-    Broken,
-}

@@ -55,6 +55,8 @@ pub enum CommandDoc {
     Stand {
         /// The account.
         account: String,
+        /// The key that asks.
+        key: String,
     },
     /// The origin pulls.
     Pull(PullRequest),

@@ -157,12 +157,11 @@ impl TryFrom<&EntryDoc> for Entry {
         if doc.v != ENTRY_VERSION {
             return Err(WireError::new("v", format!("is {}, {ENTRY_VERSION} is known", doc.v)));
         }
-        let usage = match doc.total_tokens {
-            Some(total) => {
-                Some(Usage { input: doc.input_tokens, output: doc.output_tokens, total })
-            }
-            None => None,
-        };
+        let usage = doc.total_tokens.map(|total| Usage {
+            input: doc.input_tokens,
+            output: doc.output_tokens,
+            total,
+        });
         let facts = Facts {
             call: parse("call", &doc.call)?,
             account: parse("account", &doc.account)?,

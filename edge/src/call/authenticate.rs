@@ -1,0 +1,89 @@
+//! (1) Who is calling.
+//!
+//! A key is an `EdDSA` JSON web token. Its signature is verified once per isolate and key; after that a
+//! bounded memory vouches for it, and only its expiry is looked at again. Revocation is the journal's.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+
+use jwt_compact::alg::Ed25519;
+use jwt_compact::{AlgorithmExt as _, UntrustedToken};
+use meter::key::{self, Caller, Claims};
+use meter::refusal::{Reason, Refusal};
+use meter::time::UnixMs;
+use meter::wire::claims::KeyClaims;
+use serde::de::DeserializeOwned;
+use worker::web_sys::Request;
+
+use crate::config::Config;
+use crate::platform;
+use crate::reply::Failure;
+
+/// Most keys an isolate remembers as verified; about 1 kB each.
+const VERIFIED_MAX: usize = 2_000;
+
+#[derive(Default)]
+struct Verified {
+    callers: HashMap<String, Caller>,
+    order: VecDeque<String>,
+}
+
+thread_local! {
+    static VERIFIED: RefCell<Verified> = RefCell::default();
+}
+
+impl Verified {
+    fn remember(&mut self, token: &str, caller: &Caller) {
+        if self.order.len() >= VERIFIED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.callers.remove(&oldest);
+        }
+        if self.callers.insert(token.to_owned(), caller.clone()).is_none() {
+            self.order.push_back(token.to_owned());
+        }
+    }
+}
+
+/// The caller that a request's key names.
+pub(crate) fn authenticate(request: &Request, config: &Config) -> Result<Caller, Failure> {
+    let header = request.headers().get("authorization")?;
+    let token = key::from_header(header.as_deref())?;
+    let now = platform::now();
+    if let Some(caller) = VERIFIED.with_borrow(|verified| verified.callers.get(token).cloned()) {
+        caller.check_expiry(now)?;
+        return Ok(caller);
+    }
+    let (claims, expires_at) = verify::<KeyClaims>(token, config)?;
+    let claims = Claims {
+        audience: &claims.aud,
+        account: &claims.sub,
+        key: &claims.jti,
+        journal: &claims.jnl,
+        expires_at,
+        operations: claims.scp.as_deref(),
+        subjects: claims.sub_allow.as_deref(),
+    };
+    let caller = Caller::from_claims(&claims, now)?;
+    VERIFIED.with_borrow_mut(|verified| verified.remember(token, &caller));
+    Ok(caller)
+}
+
+/// The claims of a token that one of the configured keys signed, and when it expires.
+///
+/// The algorithm is fixed: a token that names another one, or none, is not valid.
+pub(crate) fn verify<T: DeserializeOwned>(
+    token: &str,
+    config: &Config,
+) -> Result<(T, Option<UnixMs>), Refusal> {
+    let invalid = || Refusal::from(Reason::KeyInvalid);
+    let token = UntrustedToken::new(token).map_err(|_| invalid())?;
+    let kid = token.header().key_id.as_deref().ok_or_else(invalid)?;
+    let public_key = config.public_key(kid).ok_or_else(invalid)?;
+    let verified = Ed25519.validator::<T>(public_key).validate(&token).map_err(|_| invalid())?;
+    let (_, claims) = verified.into_parts();
+    let expires_at = claims
+        .expiration
+        .map(|end| UnixMs::new(u64::try_from(end.timestamp_millis()).unwrap_or_default()));
+    Ok((claims.custom, expires_at))
+}

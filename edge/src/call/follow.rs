@@ -1,0 +1,49 @@
+//! A call about earlier work: passed on, and read for what it says of a call that is still open.
+
+use meter::journal::{Report, Settled};
+use meter::key::Caller;
+use meter::route::FollowUp;
+use meter::usage::{Stage, coze_chat, coze_workflow};
+use meter::wire::command::CommandDoc;
+use worker::web_sys::Response;
+
+use crate::journal::Handle;
+use crate::log;
+use crate::reply::{self, Body, Failure};
+
+use super::{Arrived, forward};
+
+/// Passes the call on and settles the earlier call it is about, when it tells how that ended.
+pub(super) async fn follow(
+    arrived: &Arrived<'_>,
+    caller: &Caller,
+    what: FollowUp,
+) -> Result<Response, Failure> {
+    let Arrived { request, env, config, path, query, call } = arrived;
+    let up = forward::Up::of(request, config, path, query)?;
+    let answer = forward::pass(&up, request).await?;
+    let bytes = forward::bytes(&answer).await?;
+    let body = bytes.to_vec();
+    let observed = match what {
+        FollowUp::ChatRetrieve => coze_chat::read_reply(&body),
+        FollowUp::RunHistory => coze_workflow::read_history(&body),
+    };
+    let headers = reply::headers_down(&answer.headers(), call)?;
+    // Most polls find the work still running, and need nobody's attention.
+    if !matches!(observed.stage, Stage::Unknown | Stage::Running) {
+        let report = Report { status: Some(answer.status()), observed };
+        let account = caller.account.to_string();
+        let command = CommandDoc::Follow { account, report: (&report).into() };
+        let journal = Handle::of(env, &caller.journal)?;
+        match journal.command(&command).await.map(|reply| reply.settled()) {
+            Ok(Ok(Settled::Finished { amount, balance, .. })) => {
+                reply::add_charge(&headers, amount, balance)?;
+            }
+            Ok(Ok(Settled::Open | Settled::Unknown)) => {}
+            Ok(Err(_)) | Err(_) => {
+                log::warn("follow_lost", Some(call.as_str()), "the journal did not answer");
+            }
+        }
+    }
+    Ok(reply::respond(answer.status(), &headers, Body::Bytes(&bytes))?)
+}

@@ -1,0 +1,117 @@
+//! (3) To upstream and back. The only place that talks to it.
+//!
+//! Scheme and host are fixed; path and query go as they came. Redirects are handed to the caller and not
+//! followed, so that the credential goes nowhere else. Nothing is ever sent twice.
+
+use meter::header;
+use meter::journal::Question;
+use meter::journal::Report;
+use meter::route::Operation;
+use meter::usage::{Observed, coze_chat, coze_workflow};
+use wasm_bindgen::JsCast as _;
+use worker::js_sys::Uint8Array;
+use worker::js_sys::futures::JsFuture;
+use worker::web_sys::{
+    Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
+};
+use worker::{Result, js_sys};
+
+use crate::config::Config;
+
+/// A request on its way up, without its body.
+pub(super) struct Up {
+    url: String,
+    method: String,
+    headers: Headers,
+}
+
+impl Up {
+    /// The request as upstream is to see it.
+    pub(super) fn of(request: &Request, config: &Config, path: &str, query: &str) -> Result<Self> {
+        let headers = Headers::new()?;
+        for (name, value) in worker::Headers(request.headers()).entries() {
+            if header::goes_up(&name) {
+                headers.set(&name, &value)?;
+            }
+        }
+        headers.set("authorization", &config.upstream_authorization)?;
+        // A compressed reply could not be read on its way through (contract §9 no. 26).
+        headers.set("accept-encoding", "identity")?;
+        let url = [config.upstream.as_str(), path, query].concat();
+        Ok(Self { url, method: request.method(), headers })
+    }
+
+    fn init(&self) -> RequestInit {
+        let init = RequestInit::new();
+        init.set_method(&self.method);
+        init.set_headers(&self.headers);
+        init.set_redirect(RequestRedirect::Manual);
+        init
+    }
+}
+
+/// Sends a request whose body was read.
+pub(super) async fn send(up: &Up, body: &Uint8Array) -> Result<Response> {
+    let init = up.init();
+    init.set_body(body);
+    fetch(&up.url, &init).await
+}
+
+/// Sends a request with its body as it arrives.
+pub(super) async fn pass(up: &Up, request: &Request) -> Result<Response> {
+    let init = up.init();
+    if let Some(body) = request.body() {
+        init.set_body(&body);
+    }
+    fetch(&up.url, &init).await
+}
+
+/// Asks upstream how a call's work went. No answer is an answer too.
+pub(crate) async fn ask(config: &Config, question: &Question) -> Report {
+    match asked(config, question).await {
+        Ok(report) => report,
+        Err(_) => Report { status: None, observed: Observed::nothing() },
+    }
+}
+
+async fn asked(config: &Config, question: &Question) -> Result<Report> {
+    let ids = &question.ids;
+    let about_run = ids.execution.as_ref().map(|execution| {
+        let workflow = &question.asked.subject.id;
+        format!("{}/v1/workflows/{workflow}/run_histories/{execution}", config.upstream)
+    });
+    let about_chat =
+        ids.chat.as_ref().zip(ids.conversation.as_ref()).map(|(chat, conversation)| {
+            let base = &config.upstream;
+            format!("{base}/v3/chat/retrieve?conversation_id={conversation}&chat_id={chat}")
+        });
+    let (url, read): (_, fn(&[u8]) -> Observed) = match question.asked.operation {
+        Operation::Chat => (about_chat, coze_chat::read_reply),
+        Operation::WorkflowRun | Operation::WorkflowStreamRun => {
+            (about_run, coze_workflow::read_history)
+        }
+    };
+    let url =
+        url.ok_or_else(|| worker::Error::RustError("the work has no id to ask by".to_owned()))?;
+    let init = RequestInit::new();
+    init.set_redirect(RequestRedirect::Manual);
+    let headers = Headers::new()?;
+    headers.set("authorization", &config.upstream_authorization)?;
+    headers.set("accept-encoding", "identity")?;
+    init.set_headers(&headers);
+    let reply = fetch(&url, &init).await?;
+    let body = bytes(&reply).await?.to_vec();
+    Ok(Report { status: Some(reply.status()), observed: read(&body) })
+}
+
+/// Reads a reply's body to its end.
+pub(super) async fn bytes(reply: &Response) -> Result<Uint8Array> {
+    let buffer = JsFuture::from(reply.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer))
+}
+
+async fn fetch(url: &str, init: &RequestInit) -> Result<Response> {
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let reply = JsFuture::from(global.fetch_with_str_and_init(url, init)).await?;
+    Ok(reply.unchecked_into())
+}

@@ -1,0 +1,85 @@
+//! A call, from the caller to upstream and back.
+//!
+//! A billable call goes through all five steps, each handing a typed value to the next:
+//! authenticate → admit → forward → tap → settle. A follow-up and a free call are authenticated, let
+//! in, forwarded, and not held.
+
+mod authenticate;
+mod admit;
+mod forward;
+mod tap;
+mod settle;
+mod follow;
+
+use std::rc::Rc;
+
+use meter::ids::CallId;
+use meter::route::{FollowUp, Operation};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::futures::{JsFuture, future_to_promise};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env};
+
+use crate::config::Config;
+use crate::reply::{self, Body, Failure};
+
+pub(crate) use authenticate::{authenticate, verify};
+pub(crate) use forward::ask;
+
+/// A request that has a route.
+pub(crate) struct Arrived<'a> {
+    pub(crate) request: Request,
+    pub(crate) env: Env,
+    pub(crate) config: Rc<Config>,
+    pub(crate) path: &'a str,
+    /// With its question mark, or empty.
+    pub(crate) query: &'a str,
+    pub(crate) call: CallId,
+}
+
+/// A call that is paid for.
+pub(crate) async fn billable(
+    arrived: Arrived<'_>,
+    operation: Operation,
+    context: &Rc<Context>,
+) -> Result<Response, Failure> {
+    // (1) authenticate: a bad key costs no request to the journal.
+    let caller = authenticate(&arrived.request, &arrived.config)?;
+    // (2) admit: from here on a durable hold exists, and somebody has to end it.
+    let admitted = admit::admit(&arrived, caller, operation).await?;
+    // The rest runs to its end even when the caller goes away before the first byte.
+    let Arrived { request, config, path, query, .. } = arrived;
+    let up = forward::Up::of(&request, &config, path, query)?;
+    let for_tap = Rc::clone(context);
+    let rest = future_to_promise(async move {
+        // (3) forward, (4) tap, (5) settle.
+        let replied = forward::send(&up, &admitted.body).await;
+        let response = tap::tap(admitted, replied, &for_tap).await;
+        response.map(JsValue::from).map_err(JsValue::from)
+    });
+    let held = rest.clone();
+    context.wait_until(async move {
+        // An error reaches the caller by the other end of the promise.
+        let _ = JsFuture::from(held).await;
+    });
+    Ok(JsFuture::from(rest).await?.unchecked_into())
+}
+
+/// A call about earlier work.
+pub(crate) async fn follow_up(arrived: Arrived<'_>, what: FollowUp) -> Result<Response, Failure> {
+    let caller = authenticate(&arrived.request, &arrived.config)?;
+    admit::enter(&arrived, &caller).await?;
+    follow::follow(&arrived, &caller, what).await
+}
+
+/// A call that costs nothing.
+pub(crate) async fn free(arrived: Arrived<'_>) -> Result<Response, Failure> {
+    let caller = authenticate(&arrived.request, &arrived.config)?;
+    admit::enter(&arrived, &caller).await?;
+    let Arrived { request, config, path, query, call, .. } = &arrived;
+    let up = forward::Up::of(request, config, path, query)?;
+    let answer = forward::pass(&up, request).await?;
+    let headers = reply::headers_down(&answer.headers(), call)?;
+    let body = answer.body();
+    Ok(reply::respond(answer.status(), &headers, Body::Stream(body.as_ref()))?)
+}

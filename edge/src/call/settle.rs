@@ -1,0 +1,41 @@
+//! (5) The journal learns how the call went.
+//!
+//! When it cannot be reached it is tried again a few times; after that the hold stays, and the journal's
+//! own alarm asks upstream.
+
+use meter::journal::{Report, Settled};
+use meter::usage::WorkIds;
+use meter::wire::command::CommandDoc;
+
+use crate::log;
+
+use super::admit::Admitted;
+
+/// How often a settlement is tried before it is left to the alarm.
+const TRIES_MAX: u32 = 4;
+
+/// Reports what was read. `None` when the journal could not be told.
+pub(super) async fn settle(admitted: &Admitted, report: &Report) -> Option<Settled> {
+    let call = admitted.call.to_string();
+    let command = CommandDoc::Settle { call: call.clone(), report: report.into() };
+    for _ in 0..TRIES_MAX {
+        match admitted.journal.command(&command).await {
+            Ok(reply) => match reply.settled() {
+                Ok(settled) => return Some(settled),
+                Err(error) => log::error("settle_misunderstood", Some(&call), &error.to_string()),
+            },
+            Err(_) => log::warn("settle_retried", Some(&call), "the journal did not answer"),
+        }
+    }
+    log::error("settle_left_to_alarm", Some(&call), "the journal could not be told");
+    None
+}
+
+/// Gives a sign of life, with the ids known by now.
+pub(super) async fn note(admitted: &Admitted, ids: WorkIds) {
+    let call = admitted.call.to_string();
+    let command = CommandDoc::Note { call: call.clone(), ids: (&ids).into() };
+    if admitted.journal.command(&command).await.is_err() {
+        log::warn("note_lost", Some(&call), "the journal did not answer");
+    }
+}

@@ -1,0 +1,82 @@
+//! What the edge is told by its bindings, read once per isolate.
+//!
+//! | binding | kind | what |
+//! |---|---|---|
+//! | `WEIR_PUBLIC_KEYS` | variable | JSON array of [`PublicKeyDoc`]: who may sign keys and pulls |
+//! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
+//! | `COZE_API_TOKEN` | secret | the credential that goes upstream |
+//! | `JOURNAL` | Durable Object namespace | the class `Journal` |
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::VerifyingKey;
+use meter::wire::claims::PublicKeyDoc;
+use worker::{Env, Error, Result};
+
+/// Most public keys that are configured at once: one in use, one being rotated in, some to spare.
+const PUBLIC_KEYS_MAX: usize = 16;
+const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
+
+/// The edge's configuration.
+pub(crate) struct Config {
+    public_keys: Vec<(String, VerifyingKey)>,
+    /// Scheme and host of upstream, without a slash at the end.
+    pub(crate) upstream: String,
+    /// The value of `Authorization` on the way up.
+    pub(crate) upstream_authorization: String,
+}
+
+thread_local! {
+    static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+impl Config {
+    /// The configuration of this isolate. Bindings do not change during its life.
+    pub(crate) fn of(env: &Env) -> Result<Rc<Self>> {
+        CONFIG.with(|cell| {
+            if let Some(config) = cell.get() {
+                return Ok(config.clone());
+            }
+            let config = Rc::new(Self::read(env)?);
+            Ok(cell.get_or_init(|| config).clone())
+        })
+    }
+
+    fn read(env: &Env) -> Result<Self> {
+        let upstream = env
+            .var("UPSTREAM_URL")
+            .map_or_else(|_| UPSTREAM_DEFAULT.to_owned(), |url| url.to_string());
+        let token = env.secret("COZE_API_TOKEN")?.to_string();
+        Ok(Self {
+            public_keys: public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?,
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            upstream_authorization: format!("Bearer {token}"),
+        })
+    }
+
+    /// The key that a token's header calls by this name.
+    pub(crate) fn public_key(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.public_keys.iter().find(|(name, _)| name == kid).map(|(_, key)| key)
+    }
+}
+
+fn public_keys(json: &str) -> Result<Vec<(String, VerifyingKey)>> {
+    let bad = |problem: String| Error::RustError(format!("WEIR_PUBLIC_KEYS: {problem}"));
+    let docs: Vec<PublicKeyDoc> =
+        serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+    if docs.is_empty() || docs.len() > PUBLIC_KEYS_MAX {
+        return Err(bad(format!("holds {} keys, 1 to {PUBLIC_KEYS_MAX} are allowed", docs.len())));
+    }
+    docs.into_iter()
+        .map(|PublicKeyDoc { kid, x }| {
+            let bytes = URL_SAFE_NO_PAD.decode(&x).ok().and_then(|bytes| bytes.try_into().ok());
+            let key = bytes.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+            let key =
+                key.ok_or_else(|| bad(format!("`x` of {kid:?} is not an Ed25519 public key")))?;
+            Ok((kid, key))
+        })
+        .collect()
+}

@@ -1,0 +1,73 @@
+//! The way in: which path a request takes.
+//!
+//! 1. Weir's own pages: health, the origin's pull, the live balance.
+//! 2. Everything else by the route table, which refuses what it does not name.
+
+use std::rc::Rc;
+
+use meter::refusal::Reason;
+use meter::route::{self, Class};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, Result};
+
+use crate::call::{self, Arrived};
+use crate::config::Config;
+use crate::reply::{self, Failure};
+use crate::{balance, platform, pull};
+
+/// The live balance of the key's account.
+const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
+const HEALTH_PATH: &str = "/health";
+
+/// Answers one request.
+pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Result<Response> {
+    let call = platform::new_call_id();
+    let context = Rc::new(context);
+    let url = request.url();
+    let (path, query) = path_and_query(&url);
+    let method = request.method();
+    let answered = match (method.as_str(), path) {
+        ("GET", HEALTH_PATH) => return reply::health(),
+        ("GET", BALANCE_PATH) => balance::answer(&request, &env).await,
+        ("POST", _) if pull::is_pull(path) => pull::answer(&request, &env, path).await,
+        _ => match (route::classify(&method, path), Config::of(&env)) {
+            (None, _) => Err(Failure::from(Reason::RouteUnknown)),
+            (Some(_), Err(error)) => Err(error.into()),
+            (Some(class), Ok(config)) => {
+                let arrived = Arrived { request, env, config, path, query, call: call.clone() };
+                match class {
+                    Class::Billable(operation) => {
+                        call::billable(arrived, operation, &context).await
+                    }
+                    Class::FollowUp(what) => call::follow_up(arrived, what).await,
+                    Class::Free => call::free(arrived).await,
+                }
+            }
+        },
+    };
+    answered.or_else(|failure| reply::failure(failure, &call))
+}
+
+/// The path, and the query with its question mark, as the platform's URL parser left them.
+fn path_and_query(url: &str) -> (&str, &str) {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(after_scheme..).unwrap_or_default();
+    let path_at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let rest = rest.get(path_at..).unwrap_or_default();
+    let rest = rest.split('#').next().unwrap_or_default();
+    rest.find('?').map_or((rest, ""), |at| rest.split_at(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_and_query;
+
+    #[test]
+    fn an_address_is_cut_into_path_and_query() {
+        assert_eq!(path_and_query("https://h/v3/chat?a=1"), ("/v3/chat", "?a=1"));
+        assert_eq!(path_and_query("http://h:80/v3/chat"), ("/v3/chat", ""));
+        assert_eq!(path_and_query("http://h?x"), ("", "?x"));
+        assert_eq!(path_and_query("http://h/a?b?c#d"), ("/a", "?b?c"));
+        assert_eq!(path_and_query(""), ("", ""));
+    }
+}

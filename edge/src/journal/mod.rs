@@ -1,0 +1,14 @@
+//! Where calls are kept: one Durable Object per journal.
+//!
+//! [`Handle`] is how a request speaks to a journal. `object_do` is the object itself: it loads, has
+//! `meter` decide, and stores, with no await in between. Only `object_do` reaches `store`, and only
+//! `store` and `schema` hold SQL.
+
+mod handle;
+mod object_do;
+mod store;
+mod schema;
+mod sql;
+
+pub(crate) use handle::Handle;
+pub use object_do::Journal;

@@ -1,0 +1,287 @@
+//! The Durable Object: loads, has `meter` decide, stores, answers.
+//!
+//! # Invariants
+//! - Between loading and storing there is no await, so that no other command comes in between.
+//! - What was decided is stored before it is answered; when storing fails, memory is thrown away and the
+//!   next command rebuilds it from what is stored.
+//! - While calls are open, an alarm is set for when the first of them has to be looked after.
+
+#![expect(missing_docs, reason = "`durable_object` adds methods for the platform to call")]
+
+use std::cell::{Cell, RefCell};
+
+use futures_util::future::join_all;
+use meter::journal::{Change, Decision, Journal as State, Question, Report};
+use meter::refusal::Reason;
+use meter::time::UnixMs;
+use meter::wire::WireError;
+use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
+use meter::wire::pull::{Changes, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply, PullRequest};
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::js_sys::{Date, Object};
+use worker::{DurableObject, Env, Request, Response, SqlStorage, durable_object};
+
+use super::sql::SqlError;
+use super::store::Store;
+use crate::config::Config;
+use crate::{call, log, platform};
+
+/// Most questions to upstream in one run of the alarm.
+const QUESTIONS_MAX: usize = 32;
+
+/// One journal.
+#[durable_object(alarm)]
+pub struct Journal {
+    state: worker::State,
+    env: Env,
+    memory: RefCell<Option<Memory>>,
+    /// When the alarm is set for, as far as this instance knows.
+    alarm_at: Cell<Option<UnixMs>>,
+}
+
+struct Memory {
+    store: Store<SqlStorage>,
+    epoch: String,
+    journal: State,
+}
+
+impl DurableObject for Journal {
+    fn new(state: worker::State, env: Env) -> Self {
+        Self { state, env, memory: RefCell::new(None), alarm_at: Cell::new(None) }
+    }
+
+    async fn fetch(&self, _: Request) -> worker::Result<Response> {
+        Response::error("a journal is spoken to by command", 405)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.alarm_at.set(None);
+        let looked = self.with(|memory, now| {
+            let decision = memory.journal.look_after(now, QUESTIONS_MAX);
+            memory.kept(decision, now)
+        });
+        let questions = looked.map_err(worker::Error::from)?;
+        let config = Config::of(&self.env)?;
+        let answers = join_all(questions.iter().map(|question| call::ask(&config, question))).await;
+        for (question, report) in questions.iter().zip(answers) {
+            self.take_answer(question, report).map_err(worker::Error::from)?;
+        }
+        self.set_alarm()?;
+        Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl Journal {
+    /// Does what a [`CommandDoc`] says and gives a [`ReplyDoc`], both as JSON.
+    pub fn command(&self, json: &str) -> Result<String, JsError> {
+        let command: CommandDoc = serde_json::from_str(json)?;
+        let is_note = matches!(command, CommandDoc::Note { .. });
+        let reply = self
+            .with(|memory, now| memory.obey(command, now))
+            .map_err(|problem| JsError::new(&problem.to_string()))?;
+        // A new call has to be looked after later than all the others, so that for it any alarm will
+        // do; a call that is asked about, or that can be from now on, is due sooner.
+        let is_due_sooner = match reply {
+            ReplyDoc::Admitted { .. } => self.alarm_at.get().is_none(),
+            ReplyDoc::Open => true,
+            _ => is_note,
+        };
+        if is_due_sooner {
+            self.set_alarm().map_err(|error| JsError::new(&error.to_string()))?;
+        }
+        Ok(serde_json::to_string(&reply)?)
+    }
+}
+
+/// Why a command was not carried out. Nothing of it was stored.
+#[derive(Debug)]
+enum Problem {
+    Storage(SqlError),
+    Command(WireError),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Storage(error) => write!(f, "storage: {error}"),
+            Self::Command(error) => write!(f, "command: {error}"),
+        }
+    }
+}
+
+impl From<SqlError> for Problem {
+    fn from(error: SqlError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<WireError> for Problem {
+    fn from(error: WireError) -> Self {
+        Self::Command(error)
+    }
+}
+
+impl From<Problem> for worker::Error {
+    fn from(problem: Problem) -> Self {
+        Self::RustError(problem.to_string())
+    }
+}
+
+impl Journal {
+    /// Runs something on the journal's memory, loading it first where needed.
+    fn with<T>(
+        &self,
+        run: impl FnOnce(&mut Memory, UnixMs) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let now = platform::now();
+        let mut memory = self.memory.borrow_mut();
+        let loaded = match memory.take() {
+            Some(loaded) => Ok(loaded),
+            None => self.load(now),
+        };
+        let mut loaded = loaded?;
+        let done = run(&mut loaded, now);
+        match &done {
+            // Memory may be ahead of storage now, so it is not kept.
+            Err(Problem::Storage(error)) => log::error("storage_failed", None, &error.to_string()),
+            Err(Problem::Command(_)) | Ok(_) => *memory = Some(loaded),
+        }
+        done
+    }
+
+    fn load(&self, now: UnixMs) -> Result<Memory, Problem> {
+        let sql = self.state.storage().sql();
+        let (store, epoch) = Store::open(sql, platform::new_name)?;
+        let (stored, next_call_no) = store.load()?;
+        let journal = State::load(stored, next_call_no, now);
+        Ok(Memory { store, epoch: epoch.to_string(), journal })
+    }
+
+    fn take_answer(&self, question: &Question, report: Report) -> Result<(), Problem> {
+        self.with(|memory, now| {
+            let decision = memory.journal.answer(&question.call, report, now);
+            memory.kept(decision, now).map(|_| ())
+        })
+    }
+
+    /// Sets the alarm for when something has to be done, unless it is set sooner already.
+    fn set_alarm(&self) -> worker::Result<()> {
+        let memory = self.memory.borrow();
+        let wake_at = memory.as_ref().and_then(|memory| memory.journal.wake_at());
+        let Some(wake_at) = wake_at else { return Ok(()) };
+        if self.alarm_at.get().is_some_and(|set| set <= wake_at) {
+            return Ok(());
+        }
+        let at = Date::from(worker::Date::new(worker::DateInit::Millis(wake_at.get())));
+        // Not awaited: the platform's output gate holds the answer back until it is stored.
+        let _ = self.state.storage().as_raw().set_alarm(at, Object::new())?;
+        self.alarm_at.set(Some(wake_at));
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// Stores what a decision needs and gives its reply.
+    fn kept<T>(&self, decision: Decision<T>, now: UnixMs) -> Result<T, Problem> {
+        self.store.keep(&decision.effects, now)?;
+        Ok(decision.reply)
+    }
+
+    fn obey(&mut self, command: CommandDoc, now: UnixMs) -> Result<ReplyDoc, Problem> {
+        match command {
+            CommandDoc::Enter { account, key } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                Ok(self.journal.enter(&account, &key).map_or_else(refused, |()| ReplyDoc::Ok))
+            }
+            CommandDoc::Admit(doc) => {
+                let decision = self.journal.admit((&doc).try_into()?, now);
+                let admitted = self.kept(decision, now)?;
+                Ok(admitted.map_or_else(refused, |admitted| ReplyDoc::Admitted {
+                    hold_nanos: admitted.hold.get(),
+                    balance_nanos: admitted.balance.get(),
+                }))
+            }
+            CommandDoc::Note { call, ids } => {
+                let decision = self.journal.note(&id("call", &call)?, (&ids).try_into()?, now);
+                self.kept(decision, now)?;
+                Ok(ReplyDoc::Ok)
+            }
+            CommandDoc::Settle { call, report } => {
+                let report = (&report).try_into()?;
+                let decision = self.journal.settle(&id("call", &call)?, report, now);
+                self.kept(decision, now).map(|settled| (&settled).into())
+            }
+            CommandDoc::Follow { account, report } => {
+                let report = (&report).try_into()?;
+                let decision = self.journal.follow(&id("account", &account)?, report, now);
+                self.kept(decision, now).map(|settled| (&settled).into())
+            }
+            CommandDoc::Stand { account, key } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                Ok(match (self.journal.enter(&account, &key), self.journal.standing(&account)) {
+                    (Ok(()), Some(standing)) => ReplyDoc::Standing(StandingDoc {
+                        credits_nanos: standing.account.credits.get(),
+                        spent_nanos: standing.spent.get(),
+                        held_nanos: standing.held.get(),
+                    }),
+                    (Err(reason), _) => refused(reason),
+                    (Ok(()), None) => refused(Reason::AccountUnknown),
+                })
+            }
+            CommandDoc::Pull(pull) => self.pull(pull, now),
+        }
+    }
+
+    fn pull(&mut self, pull: PullRequest, now: UnixMs) -> Result<ReplyDoc, Problem> {
+        let PullRequest { v: _, epoch, ack, limit, changes } = pull;
+        if let Some(changes) = changes {
+            let decision = self.journal.apply(change(&changes)?);
+            self.kept(decision, now)?;
+        }
+        // An acknowledgement of another epoch says nothing about these entries.
+        if epoch.as_deref() == Some(self.epoch.as_str()) {
+            self.store.clear_up(ack, now)?;
+        }
+        let entries = self.store.page(ack, limit.min(PAGE_ENTRIES_MAX))?;
+        let mut holds = self.journal.holds();
+        let open_holds = holds.len() as u64;
+        let oldest_hold_at_ms = holds.next().map(|hold| hold.admitted_at.get());
+        Ok(ReplyDoc::Page(PullReply {
+            v: PULL_VERSION,
+            journal: String::new(),
+            epoch: self.epoch.clone(),
+            applied: self.journal.applied(),
+            entries,
+            head: self.journal.tail().into(),
+            open_holds,
+            oldest_hold_at_ms,
+        }))
+    }
+}
+
+fn refused(reason: Reason) -> ReplyDoc {
+    ReplyDoc::Refused { reason: reason.code().to_owned() }
+}
+
+fn id<T: std::str::FromStr<Err = meter::ids::IdError>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, WireError> {
+    text.parse()
+        .map_err(|error: meter::ids::IdError| WireError { field, problem: error.to_string() })
+}
+
+fn change(changes: &Changes) -> Result<Change, WireError> {
+    let Changes { upto, accounts, revoked_keys, book } = changes;
+    Ok(Change {
+        upto: *upto,
+        accounts: accounts.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+        revoked_keys: revoked_keys
+            .iter()
+            .map(|key| id("revoked_keys", key))
+            .collect::<Result<_, _>>()?,
+        book: book.as_ref().map(TryInto::try_into).transpose()?,
+    })
+}

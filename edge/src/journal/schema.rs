@@ -1,0 +1,53 @@
+//! The journal's tables.
+//!
+//! Rows written are what Cloudflare bills most, so a call is one row for life: inserted when it is held,
+//! updated when it is finished, on an integer key and without any index.
+
+use super::sql::{Sql, SqlError};
+
+/// Each version's statements, in order; the version of a store is how many of them it has run.
+const MIGRATIONS: &[&[&str]] = &[&[
+    // `seq` is null while the call runs. `doc` is a `HoldDoc` then, and an `EntryDoc` afterwards.
+    "CREATE TABLE call (
+       call_no INTEGER PRIMARY KEY,
+       seq INTEGER,
+       doc TEXT NOT NULL
+     ) STRICT",
+    // By which a page of entries is found without an index, and memory is rebuilt.
+    "CREATE TABLE mark (
+       seq INTEGER PRIMARY KEY,
+       total_nanos TEXT NOT NULL,
+       hash TEXT NOT NULL,
+       low INTEGER NOT NULL,
+       high INTEGER NOT NULL,
+       made_at_ms INTEGER NOT NULL
+     ) STRICT",
+    // `doc` is what the origin says, `spent_nanos` what the account had spent at the last mark.
+    "CREATE TABLE account (
+       account_id TEXT PRIMARY KEY,
+       doc TEXT NOT NULL,
+       spent_nanos TEXT NOT NULL
+     ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE revoked_key (key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    // `epoch`, `applied`, `book`.
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+]];
+
+/// Brings the store to the newest version. A store that exists already costs one read.
+pub(super) fn migrate(sql: &impl Sql) -> Result<(), SqlError> {
+    let exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
+    if sql.run(exists, &[])?.is_empty() {
+        sql.run("CREATE TABLE schema_version (version INTEGER PRIMARY KEY) STRICT", &[])?;
+    }
+    let rows = sql.run("SELECT COUNT(*) FROM schema_version", &[])?;
+    let done = super::store::integer(rows.first().and_then(|row| row.first()))?;
+    let done = usize::try_from(done).unwrap_or(usize::MAX);
+    for (at, statements) in MIGRATIONS.iter().enumerate().skip(done) {
+        for statement in *statements {
+            sql.run(statement, &[])?;
+        }
+        let version = super::sql::Value::Integer(i64::try_from(at).unwrap_or(i64::MAX));
+        sql.run("INSERT INTO schema_version (version) VALUES (?)", &[version])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! The journal's rows: effects in, state out.
+
+use meter::account::Account;
+use meter::entry::{Entry, Tail};
+use meter::ids::{AccountId, Epoch};
+use meter::journal::{CallNo, Effect, Mark, Stored};
+use meter::money::Nanos;
+use meter::price::PriceBook;
+use meter::time::UnixMs;
+use meter::wire::WireError;
+use meter::wire::book::BookDoc;
+use meter::wire::entry::EntryDoc;
+use meter::wire::pull::AccountDoc;
+use meter::wire::stored::HoldDoc;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::schema;
+use super::sql::{Sql, SqlError, Value};
+
+/// How long a finished call is kept after it was posted, so that a restored origin can pull it again.
+pub(super) const KEEP_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// Most rows that one pull deletes, so that clearing up never holds up a call for long.
+pub(super) const DELETE_ROWS_MAX: i64 = 500;
+
+/// A journal's store, opened.
+pub(super) struct Store<S> {
+    sql: S,
+}
+
+impl<S: Sql> Store<S> {
+    /// Opens the store, making its tables if it is new. `new_epoch` is drawn only then.
+    pub(super) fn open(
+        sql: S,
+        new_epoch: impl FnOnce() -> String,
+    ) -> Result<(Self, Epoch), SqlError> {
+        schema::migrate(&sql)?;
+        let store = Self { sql };
+        let epoch = if let Some(epoch) = store.setting("epoch")? {
+            epoch
+        } else {
+            let epoch = new_epoch();
+            store.set("epoch", epoch.clone())?;
+            epoch
+        };
+        let epoch = epoch.parse().map_err(|error| SqlError(format!("epoch {error}")))?;
+        Ok((store, epoch))
+    }
+
+    /// Everything memory is rebuilt from, and the number of the next row.
+    pub(super) fn load(&self) -> Result<(Stored, CallNo), SqlError> {
+        let mark = self.last_mark()?;
+        let mut stored = Stored {
+            mark,
+            accounts: self.accounts()?,
+            revoked: Vec::new(),
+            book: None,
+            applied: 0,
+            holds: Vec::new(),
+            entries: Vec::new(),
+        };
+        for row in self.sql.run("SELECT key_id FROM revoked_key", &[])? {
+            let key = text(row.first())?;
+            stored.revoked.push(key.parse().map_err(|error| SqlError(format!("key {error}")))?);
+        }
+        if let Some(book) = self.setting("book")? {
+            let doc: BookDoc = document(&book)?;
+            stored.book = Some(PriceBook::try_from(&doc)?);
+        }
+        if let Some(applied) = self.setting("applied")? {
+            stored.applied = applied.parse().map_err(|_| SqlError("applied".to_owned()))?;
+        }
+        let mut next = mark.high;
+        let calls = "SELECT call_no, seq, doc FROM call WHERE call_no >= ? ORDER BY call_no";
+        for row in self.sql.run(calls, &[number(mark.low)?])? {
+            let call_no = unsigned(row.first())?;
+            next = next.max(call_no.saturating_add(1));
+            let doc = text(row.get(2))?;
+            match row.get(1) {
+                Some(Value::Null) => {
+                    let hold: HoldDoc = document(doc)?;
+                    stored.holds.push(hold.hold(call_no)?);
+                }
+                seq => {
+                    if unsigned(seq)? > mark.tail.seq {
+                        let entry: EntryDoc = document(doc)?;
+                        stored.entries.push(Entry::try_from(&entry)?);
+                    }
+                }
+            }
+        }
+        stored.entries.sort_by_key(|entry| entry.tail.seq);
+        Ok((stored, next))
+    }
+
+    /// Stores effects in their order.
+    pub(super) fn keep(&self, effects: &[Effect], now: UnixMs) -> Result<(), SqlError> {
+        effects.iter().try_for_each(|effect| self.keep_one(effect, now))
+    }
+
+    fn keep_one(&self, effect: &Effect, now: UnixMs) -> Result<(), SqlError> {
+        match effect {
+            Effect::InsertHold(hold) => {
+                let values = [number(hold.call_no)?, json(&HoldDoc::from(hold))?];
+                self.sql.run("INSERT INTO call (call_no, doc) VALUES (?, ?)", &values)?;
+            }
+            Effect::UpdateHold(hold) => {
+                let values = [json(&HoldDoc::from(hold))?, number(hold.call_no)?];
+                self.sql.run("UPDATE call SET doc = ? WHERE call_no = ?", &values)?;
+            }
+            Effect::Finish(call_no, entry) => {
+                let doc = json(&EntryDoc::from(entry))?;
+                let values = [number(entry.tail.seq)?, doc, number(*call_no)?];
+                self.sql.run("UPDATE call SET seq = ?, doc = ? WHERE call_no = ?", &values)?;
+            }
+            Effect::Mark(mark, spent) => self.keep_mark(mark, spent, now)?,
+            Effect::SaveAccount(account) => {
+                let values = [
+                    Value::Text(account.id.to_string()),
+                    json(&AccountDoc::from(account))?,
+                    amount(Nanos::ZERO),
+                ];
+                let upsert = "INSERT INTO account (account_id, doc, spent_nanos) VALUES (?, ?, ?)
+                              ON CONFLICT (account_id) DO UPDATE SET doc = excluded.doc";
+                self.sql.run(upsert, &values)?;
+            }
+            Effect::SaveRevoked(key) => {
+                let insert = "INSERT OR IGNORE INTO revoked_key (key_id) VALUES (?)";
+                self.sql.run(insert, &[Value::Text(key.to_string())])?;
+            }
+            Effect::SaveBook(book) => self.set("book", text_of(&BookDoc::from(book))?)?,
+            Effect::SaveApplied(revision) => self.set("applied", revision.to_string())?,
+        }
+        Ok(())
+    }
+
+    fn keep_mark(
+        &self,
+        mark: &Mark,
+        spent: &[(AccountId, Nanos)],
+        now: UnixMs,
+    ) -> Result<(), SqlError> {
+        let Mark { tail: Tail { seq, total, hash }, low, high } = mark;
+        let values = [
+            number(*seq)?,
+            amount(*total),
+            Value::Text(hash.to_string()),
+            number(*low)?,
+            number(*high)?,
+            number(now.get())?,
+        ];
+        let insert = "INSERT INTO mark (seq, total_nanos, hash, low, high, made_at_ms)
+                      VALUES (?, ?, ?, ?, ?, ?)";
+        self.sql.run(insert, &values)?;
+        for (account, spent) in spent {
+            let values = [amount(*spent), Value::Text(account.to_string())];
+            self.sql.run("UPDATE account SET spent_nanos = ? WHERE account_id = ?", &values)?;
+        }
+        Ok(())
+    }
+
+    /// The entries behind `ack`, in order. The marks around the page bound the rows that are read.
+    pub(super) fn page(&self, ack: u64, limit: u32) -> Result<Vec<EntryDoc>, SqlError> {
+        let last = ack.saturating_add(limit.into());
+        let below = "SELECT low FROM mark WHERE seq <= ? ORDER BY seq DESC LIMIT 1";
+        let low = self.sql.run(below, &[number(ack)?])?;
+        let above = "SELECT high FROM mark WHERE seq >= ? ORDER BY seq LIMIT 1";
+        let high = self.sql.run(above, &[number(last)?])?;
+        let bound = |rows: &[Vec<Value>]| rows.first().and_then(|row| row.first()).cloned();
+        let values = [
+            bound(&low).unwrap_or(Value::Integer(0)),
+            bound(&high).unwrap_or(Value::Integer(MAX_SAFE_INTEGER)),
+            number(ack)?,
+            number(last)?,
+        ];
+        let entries = "SELECT doc FROM call
+                       WHERE call_no >= ? AND call_no < ? AND seq > ? AND seq <= ?
+                       ORDER BY seq";
+        let rows = self.sql.run(entries, &values)?;
+        rows.iter().map(|row| document(text(row.first())?)).collect()
+    }
+
+    /// Deletes some of the calls that were posted and are old enough, oldest first.
+    ///
+    /// All calls below a mark's `low` were finished when it was made, so the newest old mark that was
+    /// posted whole says which rows may go.
+    pub(super) fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), SqlError> {
+        let before = now.get().saturating_sub(KEEP_MS);
+        let old = "SELECT seq, low FROM mark WHERE seq <= ? AND made_at_ms <= ?
+                   ORDER BY seq DESC LIMIT 1";
+        let rows = self.sql.run(old, &[number(ack)?, number(before)?])?;
+        let Some([seq, low]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
+        let first = self.sql.run("SELECT MIN(call_no) FROM call", &[])?;
+        let Some(Value::Integer(first)) = first.first().and_then(|row| row.first()).cloned() else {
+            return Ok(());
+        };
+        let end = integer(Some(low))?.min(first.saturating_add(DELETE_ROWS_MAX));
+        self.sql.run("DELETE FROM call WHERE call_no < ?", &[Value::Integer(end)])?;
+        self.sql.run("DELETE FROM mark WHERE seq < ?", std::slice::from_ref(seq))?;
+        Ok(())
+    }
+
+    fn last_mark(&self) -> Result<Mark, SqlError> {
+        let newest = "SELECT seq, total_nanos, hash, low, high FROM mark ORDER BY seq DESC LIMIT 1";
+        let rows = self.sql.run(newest, &[])?;
+        let Some(row) = rows.first() else { return Ok(Mark::START) };
+        let hash = text(row.get(2))?.parse().map_err(|error| SqlError(format!("mark: {error}")))?;
+        let tail = Tail { seq: unsigned(row.first())?, total: nanos(row.get(1))?, hash };
+        Ok(Mark { tail, low: unsigned(row.get(3))?, high: unsigned(row.get(4))? })
+    }
+
+    fn accounts(&self) -> Result<Vec<(Account, Nanos)>, SqlError> {
+        let rows = self.sql.run("SELECT doc, spent_nanos FROM account", &[])?;
+        rows.iter()
+            .map(|row| {
+                let doc: AccountDoc = document(text(row.first())?)?;
+                Ok((Account::try_from(&doc)?, nanos(row.get(1))?))
+            })
+            .collect()
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, SqlError> {
+        let select = "SELECT value FROM setting WHERE name = ?";
+        let rows = self.sql.run(select, &[Value::Text(name.to_owned())])?;
+        rows.first().map(|row| text(row.first()).map(str::to_owned)).transpose()
+    }
+
+    fn set(&self, name: &str, value: String) -> Result<(), SqlError> {
+        let upsert = "INSERT INTO setting (name, value) VALUES (?, ?)
+                      ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.sql.run(upsert, &[Value::Text(name.to_owned()), Value::Text(value)])?;
+        Ok(())
+    }
+}
+
+/// The largest integer a JavaScript number holds exactly.
+const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+fn number(number: u64) -> Result<Value, SqlError> {
+    i64::try_from(number)
+        .ok()
+        .filter(|number| *number <= MAX_SAFE_INTEGER)
+        .map(Value::Integer)
+        .ok_or_else(|| SqlError(format!("{number} does not fit")))
+}
+
+fn amount(amount: Nanos) -> Value {
+    Value::Text(amount.to_string())
+}
+
+fn text_of(doc: &impl Serialize) -> Result<String, SqlError> {
+    serde_json::to_string(doc).map_err(|error| SqlError(error.to_string()))
+}
+
+fn json(doc: &impl Serialize) -> Result<Value, SqlError> {
+    text_of(doc).map(Value::Text)
+}
+
+fn document<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
+    serde_json::from_str(json).map_err(|error| SqlError(format!("a stored document: {error}")))
+}
+
+impl From<WireError> for SqlError {
+    fn from(error: WireError) -> Self {
+        Self(format!("a stored document: {error}"))
+    }
+}
+
+pub(super) fn integer(value: Option<&Value>) -> Result<i64, SqlError> {
+    match value {
+        Some(Value::Integer(integer)) => Ok(*integer),
+        other => Err(SqlError(format!("{other:?} where an integer is stored"))),
+    }
+}
+
+fn unsigned(value: Option<&Value>) -> Result<u64, SqlError> {
+    let integer = integer(value)?;
+    u64::try_from(integer).map_err(|_| SqlError(format!("{integer} where a count is stored")))
+}
+
+fn text(value: Option<&Value>) -> Result<&str, SqlError> {
+    match value {
+        Some(Value::Text(text)) => Ok(text),
+        other => Err(SqlError(format!("{other:?} where text is stored"))),
+    }
+}
+
+fn nanos(value: Option<&Value>) -> Result<Nanos, SqlError> {
+    let text = text(value)?;
+    text.parse()
+        .map(Nanos::new)
+        .map_err(|_| SqlError(format!("{text:?} where an amount is stored")))
+}

@@ -1,0 +1,135 @@
+//! Replies that Weir makes itself, and the headers it adds to upstream's.
+
+use meter::header;
+use meter::ids::CallId;
+use meter::money::Nanos;
+use meter::refusal::{Reason, Refusal};
+use serde::Serialize;
+use worker::js_sys::Uint8Array;
+use worker::web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use worker::{Error, Result};
+
+use crate::{log, platform};
+
+/// The header that names the call, on every reply.
+const CALL_ID: &str = "weir-call-id";
+/// The header that says what the call cost, in quota.
+const CHARGE: &str = "weir-charge";
+/// The header that says what is left, in quota.
+const BALANCE: &str = "weir-balance";
+
+/// Why a request did not get upstream's answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Weir said no.
+    Refused(Refusal),
+    /// The platform failed. The caller learns nothing of it, the log everything.
+    Broken(Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason.into())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<wasm_bindgen::JsValue> for Failure {
+    fn from(error: wasm_bindgen::JsValue) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// The reply to a request that failed.
+pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
+    let refusal = match failure {
+        Failure::Refused(refusal) => refusal,
+        Failure::Broken(error) => {
+            log::error("request_failed", Some(call.as_str()), &error.to_string());
+            Reason::Internal.into()
+        }
+    };
+    let headers = Headers::new()?;
+    headers.set("content-type", "application/json")?;
+    headers.set(CALL_ID, call.as_str())?;
+    if matches!(refusal.reason, Reason::KeyMissing | Reason::KeyInvalid | Reason::KeyExpired) {
+        // RFC 9110 §15.5.2: a 401 names the scheme that would be accepted.
+        headers.set("www-authenticate", "Bearer")?;
+    }
+    respond(refusal.reason.status(), &headers, Body::Text(&refusal.body(call.as_str())))
+}
+
+/// A JSON reply of our own.
+pub(crate) fn json<T: Serialize>(status: u16, body: &T) -> Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("content-type", "application/json")?;
+    headers.set("cache-control", "no-store")?;
+    let body = serde_json::to_string(body)?;
+    respond(status, &headers, Body::Text(&body))
+}
+
+/// What a reply's body is made of.
+#[derive(Clone, Copy)]
+pub(crate) enum Body<'a> {
+    /// Text of ours.
+    Text(&'a str),
+    /// Upstream's bytes, read already.
+    Bytes(&'a Uint8Array),
+    /// Upstream's bytes as they arrive.
+    Stream(Option<&'a ReadableStream>),
+}
+
+/// A reply with this status, these headers and this body.
+pub(crate) fn respond(status: u16, headers: &Headers, body: Body<'_>) -> Result<Response> {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(headers);
+    let response = match body {
+        Body::Text(text) => Response::new_with_opt_str_and_init(Some(text), &init)?,
+        Body::Bytes(bytes) => Response::new_with_opt_buffer_source_and_init(Some(bytes), &init)?,
+        Body::Stream(stream) => Response::new_with_opt_readable_stream_and_init(stream, &init)?,
+    };
+    Ok(response)
+}
+
+/// Upstream's headers as they go down, with the call's name added.
+pub(crate) fn headers_down(upstream: &Headers, call: &CallId) -> Result<Headers> {
+    let headers = Headers::new_with_headers(upstream)?;
+    for name in worker::Headers(upstream.clone()).keys() {
+        if header::stays_up(&name) {
+            headers.delete(&name)?;
+        }
+    }
+    headers.set(CALL_ID, call.as_str())?;
+    Ok(headers)
+}
+
+/// Adds what the call cost and what is left.
+pub(crate) fn add_charge(headers: &Headers, amount: Nanos, balance: Nanos) -> Result<()> {
+    headers.set(CHARGE, &amount.in_quota().to_string())?;
+    headers.set(BALANCE, &balance.in_quota().to_string())?;
+    Ok(())
+}
+
+/// Says that the edge is up.
+pub(crate) fn health() -> Result<Response> {
+    #[derive(Serialize)]
+    struct Health {
+        status: &'static str,
+        version: &'static str,
+        now_ms: u64,
+    }
+    let now_ms = platform::now().get();
+    json(200, &Health { status: "ok", version: env!("CARGO_PKG_VERSION"), now_ms })
+}
