@@ -7,3 +7,5 @@ pub mod command; // running other programs to their end
 pub mod cache; // what outlives a checkout
 pub mod tools; // programs from npm, and wasm-bindgen
 pub mod edge; // the Worker: built, and run on workerd
+pub mod process; // what runs beside us, and ends with us
+pub mod postgres; // a real database server

@@ -1,0 +1,69 @@
+//! Asking a program on this machine whether it answers.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The first bytes of an answer that say yes.
+const OK: &[u8] = b"HTTP/1.1 200";
+
+/// Whether somebody listens on the port.
+pub fn listens(port: u16) -> bool {
+    connect(port).is_some()
+}
+
+/// Whether `GET path` on the port answers 200.
+pub fn answers(port: u16, path: &str) -> bool {
+    ask(port, path).is_some_and(|start| start == OK)
+}
+
+fn ask(port: u16, path: &str) -> Option<[u8; OK.len()]> {
+    let mut stream = connect(port)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")
+        .ok()?;
+    let mut start = [0; OK.len()];
+    stream.read_exact(&mut start).ok()?;
+    Some(start)
+}
+
+/// A connection that gives up in time.
+pub(crate) fn connect(port: u16) -> Option<TcpStream> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    Some(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn check(answer: &'static str, expect: bool) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        assert_eq!(answers(port, "/health"), expect);
+        assert!(server.join().unwrap().starts_with("GET /health HTTP/1.1\r\n"));
+    }
+
+    #[test]
+    fn only_200_is_a_yes() {
+        check("HTTP/1.1 503 Service Unavailable\r\n\r\n", false);
+        check("HTTP/1.1", false);
+        check("", false);
+        check("HTTP/1.1 200 OK\r\n\r\n", true);
+    }
+}
