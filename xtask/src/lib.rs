@@ -9,3 +9,7 @@ pub mod tools; // programs from npm, and wasm-bindgen
 pub mod edge; // the Worker: built, and run on workerd
 pub mod process; // what runs beside us, and ends with us
 pub mod postgres; // a real database server
+pub mod programs; // the product's own programs, compiled
+mod private_file; // what only its owner may read
+mod random; // secrets for development
+pub mod stack; // all of Weir on this machine

@@ -2,13 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::str;
 use std::time::Duration;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The first bytes of an answer that say yes.
-const OK: &[u8] = b"HTTP/1.1 200";
+/// The start of an answer: `HTTP/1.1 200`.
+const START_BYTES: usize = 12;
 
 /// Whether somebody listens on the port.
 pub fn listens(port: u16) -> bool {
@@ -17,16 +18,17 @@ pub fn listens(port: u16) -> bool {
 
 /// Whether `GET path` on the port answers 200.
 pub fn answers(port: u16, path: &str) -> bool {
-    ask(port, path).is_some_and(|start| start == OK)
+    status(port, path, "") == Some(200)
 }
 
-fn ask(port: u16, path: &str) -> Option<[u8; OK.len()]> {
+/// The status that `GET path` is answered with, given some header lines, each with its line end.
+pub fn status(port: u16, path: &str, headers: &str) -> Option<u16> {
     let mut stream = connect(port)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")
-        .ok()?;
-    let mut start = [0; OK.len()];
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    write!(stream, "GET {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n").ok()?;
+    let mut start = [0; START_BYTES];
     stream.read_exact(&mut start).ok()?;
-    Some(start)
+    str::from_utf8(&start).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
 }
 
 /// A connection that gives up in time.

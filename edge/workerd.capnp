@@ -1,0 +1,39 @@
+# The Worker on plain workerd: what `cargo xtask` runs, and what runs Weir without Cloudflare.
+#
+#   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
+#
+# UPSTREAM_URL, COZE_API_TOKEN and WEIR_PUBLIC_KEYS come from the environment. DIR keeps the
+# journals: it is half of the books, so it belongs on a disk that is backed up.
+
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    ( name = "edge", worker = .edge ),
+    ( name = "journals", disk = ( writable = true ) ),
+    # Upstream may also be on this machine or in this network.
+    ( name = "internet",
+      network = ( allow = [ "public", "private" ], tlsOptions = ( trustBrowserCas = true ) ) ),
+  ],
+  sockets = [ ( name = "http", http = (), service = "edge" ) ],
+);
+
+const edge :Workerd.Worker = (
+  modules = [
+    ( name = "index.js", esModule = embed "../build/index.js" ),
+    ( name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm" ),
+  ],
+  # The date of wrangler.toml; a test holds the two together.
+  compatibilityDate = "2026-04-24",
+  bindings = [
+    ( name = "UPSTREAM_URL", fromEnvironment = "UPSTREAM_URL" ),
+    ( name = "COZE_API_TOKEN", fromEnvironment = "COZE_API_TOKEN" ),
+    ( name = "WEIR_PUBLIC_KEYS", fromEnvironment = "WEIR_PUBLIC_KEYS" ),
+    ( name = "JOURNAL", durableObjectNamespace = "Journal" ),
+  ],
+  durableObjectNamespaces = [
+    # The key is part of the files' names: another one would be an empty journal.
+    ( className = "Journal", uniqueKey = "weir-journal", enableSql = true ),
+  ],
+  durableObjectStorage = ( localDisk = "journals" ),
+);

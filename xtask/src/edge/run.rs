@@ -1,0 +1,64 @@
+//! The edge on `workerd`, the runtime that Cloudflare runs Workers on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::process::{Process, probe};
+use crate::project;
+
+/// What the edge is told, by the names of its bindings.
+pub struct Settings {
+    /// Where it listens, on this machine only.
+    pub port: u16,
+    /// `UPSTREAM_URL`
+    pub upstream_url: String,
+    /// `COZE_API_TOKEN`
+    pub upstream_token: String,
+    /// `WEIR_PUBLIC_KEYS`
+    pub public_keys: String,
+}
+
+/// The edge as a process that is not running yet. The Worker must have been built; `folder` gets
+/// its journals and its log.
+pub fn process(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Process> {
+    let port = settings.port;
+    let command = command(workerd, folder, settings)?;
+    let log_folder = folder.join("log");
+    Ok(Process::new("edge", command, &log_folder, move || probe::answers(port, "/health")))
+}
+
+/// The same as a command, for running it in the foreground.
+pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Command> {
+    let journals = folder.join("journals");
+    fs::create_dir_all(&journals)?;
+    let mut command = Command::new(workerd);
+    command
+        .arg("serve")
+        .arg(config())
+        .arg(format!("--socket-addr=http=127.0.0.1:{}", settings.port))
+        .arg(format!("--directory-path=journals={}", journals.display()))
+        .env("UPSTREAM_URL", &settings.upstream_url)
+        .env("COZE_API_TOKEN", &settings.upstream_token)
+        .env("WEIR_PUBLIC_KEYS", &settings.public_keys);
+    Ok(command)
+}
+
+fn config() -> PathBuf {
+    project::root().join("edge/workerd.capnp")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workerd_and_wrangler_run_the_worker_by_the_same_date() {
+        let config = fs::read_to_string(config()).unwrap();
+        let wrangler = fs::read_to_string(project::root().join("wrangler.toml")).unwrap();
+        let date = wrangler.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
+        assert!(config.contains(&format!("compatibilityDate = {}", date.unwrap())));
+    }
+}

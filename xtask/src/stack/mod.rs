@@ -1,0 +1,236 @@
+//! All of Weir on this machine: Postgres, upstream or its stand-in, the edge and the origin.
+//!
+//! Each part is a process that can be killed, stopped, paused and started by itself while the others
+//! go on. Several stacks can run at once, each with ports and a folder of its own. Dropping a stack
+//! ends its processes.
+
+mod origin; // what the origin is told
+mod plan; // what a stack is started with
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use self::plan::{Plan, Upstream};
+use crate::edge::run;
+use crate::postgres::Postgres;
+use crate::process::{Process, probe};
+use crate::programs::{Programs, programs};
+use crate::{cache, command, report};
+
+/// Whose answer says that a key is let in.
+const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
+
+/// What the edge sends to the stand-in: the stand-in's own default.
+const STAND_IN_TOKEN: &str = "pat_standin";
+
+/// How often, and how many times, we look whether a pull has brought a new key to the edge.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const KEY_LOOKS_MAX: u32 = 600;
+
+/// Everything that runs, and how to reach it.
+pub struct Stack {
+    /// The origin, `weir serve`.
+    pub origin: Process,
+    /// The edge, on `workerd`.
+    pub edge: Process,
+    /// The stand-in, unless upstream is elsewhere.
+    pub upstream: Option<Process>,
+    /// The database server, unless it is somebody else's.
+    pub postgres: Option<Postgres>,
+    programs: Programs,
+    origin_settings: origin::Settings,
+    origin_url: String,
+    upstream_url: String,
+    edge_port: u16,
+    folder: Folder,
+}
+
+/// A new account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub account_id: String,
+    /// The journal it lives in.
+    pub journal: String,
+}
+
+/// A new key. It is shown this once.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Key {
+    /// Its id, which revokes it.
+    pub key_id: String,
+    /// What a caller sends.
+    pub key: String,
+}
+
+/// Where a stack keeps its things.
+struct Folder {
+    path: PathBuf,
+    scratch: bool,
+}
+
+impl Stack {
+    /// Builds what changed, starts everything and waits until all of it answers.
+    pub fn start(plan: Plan) -> Result<Self> {
+        let programs = programs()?;
+        let folder = Folder { path: plan.folder, scratch: plan.scratch };
+        fs::create_dir_all(&folder.path)?;
+        let log_folder = folder.path.join("log");
+
+        let postgres = match plan.database_url {
+            Some(_) => None,
+            None => Some(Postgres::start(&folder.path, plan.keep)?),
+        };
+        let database_url = plan.database_url.or_else(|| postgres.as_ref().map(Postgres::url));
+
+        let (upstream, upstream_url, upstream_token) = match plan.upstream {
+            Upstream::Elsewhere { url, token } => (None, url, token),
+            Upstream::StandIn { port } => {
+                let mut command = Command::new(&programs.stand_in);
+                command
+                    .args(["--listen", &format!("127.0.0.1:{port}"), "--token", STAND_IN_TOKEN])
+                    .arg("--journal-file")
+                    .arg(folder.path.join("upstream.jsonl"));
+                let ready = move || probe::listens(port);
+                let mut process = Process::new("upstream", command, &log_folder, ready);
+                process.start()?;
+                (Some(process), format!("http://127.0.0.1:{port}"), STAND_IN_TOKEN.to_owned())
+            }
+        };
+
+        let signing_key = origin::signing_key(&programs.weir, &folder.path)?;
+        let edge_settings = run::Settings {
+            port: plan.edge_port,
+            upstream_url: upstream_url.clone(),
+            upstream_token,
+            public_keys: origin::public_keys(&signing_key)?,
+        };
+        let mut edge = run::process(&programs.workerd, &folder.path, &edge_settings)?;
+        edge.start()?;
+
+        let settings = origin::Settings {
+            database_url: database_url.context("a plan without a database starts one")?,
+            edge_url: format!("http://127.0.0.1:{}", plan.edge_port),
+            signing_key,
+            listen: format!("127.0.0.1:{}", plan.origin_port),
+            pull_interval_ms: plan.pull_interval_ms,
+            admin_user: plan.admin_user,
+            admin_password: plan.admin_password,
+        };
+        command::output_of(settings.give_to(Command::new(&programs.weir)).arg("migrate"))?;
+        let mut serve = settings.give_to(Command::new(&programs.weir));
+        serve.arg("serve");
+        let origin_port = plan.origin_port;
+        let ready = move || probe::answers(origin_port, "/health");
+        let mut origin = Process::new("origin", serve, &log_folder, ready);
+        origin.start()?;
+
+        Ok(Self {
+            origin,
+            edge,
+            upstream,
+            postgres,
+            programs,
+            origin_url: format!("http://{}", settings.listen),
+            origin_settings: settings,
+            upstream_url,
+            edge_port: plan.edge_port,
+            folder,
+        })
+    }
+
+    /// Where callers go.
+    pub fn edge_url(&self) -> &str {
+        &self.origin_settings.edge_url
+    }
+
+    /// Where the books are shown.
+    pub fn origin_url(&self) -> &str {
+        &self.origin_url
+    }
+
+    /// Where the edge forwards to.
+    pub fn upstream_url(&self) -> &str {
+        &self.upstream_url
+    }
+
+    /// The database of the books.
+    pub fn database_url(&self) -> &str {
+        &self.origin_settings.database_url
+    }
+
+    /// Who may sign in at the origin, and with which password.
+    pub fn admin(&self) -> (&str, &str) {
+        (&self.origin_settings.admin_user, &self.origin_settings.admin_password)
+    }
+
+    /// Where logs and data are.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Runs the `weir` command line beside the running origin and answers what it prints.
+    pub fn weir(&self, arguments: &[&str]) -> Result<String> {
+        let mut weir = self.origin_settings.give_to(Command::new(&self.programs.weir));
+        command::output_of(weir.args(arguments))
+    }
+
+    /// The same with `--json`, read as a value.
+    pub fn weir_json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
+        let answer = self.weir(&[&["--json"], arguments].concat())?;
+        serde_json::from_str(&answer)
+            .with_context(|| format!("`weir --json {}` printed: {answer}", arguments.join(" ")))
+    }
+
+    /// Makes an account.
+    pub fn create_account(&self, name: &str) -> Result<Account> {
+        self.weir_json(&["account", "create", name])
+    }
+
+    /// Makes a key of an account.
+    pub fn issue_key(&self, account_id: &str, name: &str) -> Result<Key> {
+        self.weir_json(&["key", "issue", account_id, "--name", name])
+    }
+
+    /// Waits until the edge lets a key in, which it does after the next pull. Answers whether it did.
+    pub fn wait_until_let_in(&self, key: &str) -> bool {
+        let headers = format!("Authorization: Bearer {key}\r\n");
+        (0..KEY_LOOKS_MAX).any(|look| {
+            if look > 0 {
+                thread::sleep(LOOK_EVERY);
+            }
+            probe::status(self.edge_port, BALANCE_PATH, &headers) == Some(200)
+        })
+    }
+
+    /// All parts that run on this machine, in the order in which they can go.
+    pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        let postgres = self.postgres.as_mut().map(|postgres| &mut postgres.process);
+        [&mut self.origin, &mut self.edge].into_iter().chain(self.upstream.as_mut()).chain(postgres)
+    }
+
+    /// Ends every part in order, so that the next start has nothing to recover.
+    pub fn stop(&mut self) -> Result<()> {
+        self.processes().try_for_each(Process::stop)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.scratch {
+            return;
+        }
+        if thread::panicking() {
+            report::line(&format!("weir: logs are kept in {}", self.path.join("log").display()));
+        } else {
+            let _ = cache::remove_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a stack is started with.
+
+use std::env;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+
+use crate::postgres::Keep;
+use crate::process::port;
+use crate::random;
+
+/// How often a test's origin pulls: often, so that nobody waits.
+const TEST_PULL_INTERVAL_MS: u64 = 200;
+
+/// Where calls end up.
+#[derive(Clone)]
+pub enum Upstream {
+    /// The stand-in.
+    StandIn {
+        /// Where it listens.
+        port: u16,
+    },
+    /// Something that runs already.
+    Elsewhere {
+        /// Its scheme and host.
+        url: String,
+        /// What the edge sends it.
+        token: String,
+    },
+}
+
+/// What a stack is started with.
+pub struct Plan {
+    /// Where data and logs go.
+    pub folder: PathBuf,
+    /// Whether the folder goes with the stack. It stays when a test panics, for its logs.
+    pub scratch: bool,
+    /// Whether the database has to outlive a power cut.
+    pub keep: Keep,
+    /// A database that runs already, instead of one of our own.
+    pub database_url: Option<String>,
+    /// Where calls end up.
+    pub upstream: Upstream,
+    /// Where the edge listens.
+    pub edge_port: u16,
+    /// Where the origin listens.
+    pub origin_port: u16,
+    /// How often the origin pulls.
+    pub pull_interval_ms: u64,
+    /// Who may sign in at the origin.
+    pub admin_user: String,
+    /// And with which password.
+    pub admin_password: String,
+}
+
+impl Plan {
+    /// A stack for one test: everything its own, and gone afterwards.
+    pub fn for_test() -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            folder: env::temp_dir().join(format!("weir-test-{}-{number}", process::id())),
+            scratch: true,
+            keep: Keep::Nothing,
+            database_url: None,
+            upstream: Upstream::StandIn { port: port::free()? },
+            edge_port: port::free()?,
+            origin_port: port::free()?,
+            pull_interval_ms: TEST_PULL_INTERVAL_MS,
+            admin_user: "admin".to_owned(),
+            admin_password: random::secret()?,
+        })
+    }
+}
