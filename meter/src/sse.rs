@@ -97,13 +97,13 @@ impl Parser {
     }
 
     fn take_line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
-        let line =
-            if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
-        self.begun = true;
         // A line inside one chunk is cut where one over several would be, so that the cut does not
         // depend on how the bytes arrived.
         self.truncated |= line.len() > LINE_BYTES_MAX;
         let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
+        let line =
+            if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
+        self.begun = true;
         if line.is_empty() {
             return self.dispatch(on_event);
         }
@@ -123,14 +123,14 @@ impl Parser {
     }
 
     fn keep_data(&mut self, value: &[u8]) {
-        if self.has_data {
-            self.data.push(b'\n');
-        }
+        let join: &[u8] = if self.has_data { b"\n" } else { b"" };
         self.has_data = true;
-        let room = DATA_BYTES_MAX.saturating_sub(self.data.len());
-        let kept = value.get(..room).unwrap_or(value);
-        self.truncated |= kept.len() < value.len();
-        self.data.extend_from_slice(kept);
+        for part in [join, value] {
+            let room = DATA_BYTES_MAX.saturating_sub(self.data.len());
+            let kept = part.get(..room).unwrap_or(part);
+            self.truncated |= kept.len() < part.len();
+            self.data.extend_from_slice(kept);
+        }
     }
 
     /// Gives the event collected so far. One with a name and no data is given too: the standard
