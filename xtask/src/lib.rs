@@ -13,3 +13,5 @@ pub mod programs; // the product's own programs, compiled
 mod private_file; // what only its owner may read
 mod random; // secrets for development
 pub mod stack; // all of Weir on this machine
+pub mod dev; // `cargo xtask dev`
+pub mod prepare; // `cargo xtask prepare`

@@ -1,13 +1,18 @@
 //! `cargo xtask`: the command line.
 
-use std::process::ExitCode;
+use std::env::temp_dir;
+use std::ffi::OsString;
+use std::process::{self, Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use xtask::dev::{Options, dev};
 use xtask::edge::build::{self, Mode};
 use xtask::edge::run::{self, Settings};
+use xtask::postgres::{Keep, Postgres};
+use xtask::prepare::prepare;
 use xtask::tools::npm::npm;
-use xtask::{command, project, report};
+use xtask::{cache, command, project, report};
 
 /// Builds, runs and tests Weir. Needs Rust, a C compiler and Node 20 or newer, and fetches the rest.
 #[derive(Parser)]
@@ -19,6 +24,34 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run all of Weir on this machine until Ctrl-C: Postgres, upstream, the edge, the origin.
+    ///
+    /// Makes an account and a key, prints how to use them and writes them to `.weir/dev.json`. Data
+    /// stays for the next time. `DATABASE_URL` names a Postgres to use instead of an embedded one;
+    /// with `COZE_API_TOKEN` calls go to the real Coze instead of a stand-in.
+    Dev {
+        /// Drop what earlier runs made.
+        #[arg(long)]
+        fresh: bool,
+        /// Where the edge forwards calls to.
+        #[arg(long)]
+        upstream: Option<String>,
+        /// The edge's port; the origin and the stand-in take the next two.
+        #[arg(long, default_value_t = 8787)]
+        port: u16,
+    },
+    /// Write down in `.sqlx` what the origin's queries mean, so that builds need no database.
+    Prepare {
+        /// Change nothing: fail if `.sqlx` is not up to date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run a command with `DATABASE_URL` naming an empty Postgres that is gone afterwards.
+    WithPostgres {
+        /// The command and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Build the Worker into `build/`, as `wrangler deploy` uploads it.
     BuildEdge {
         /// Quick to build and easy to read, instead of small and fast.
@@ -54,6 +87,9 @@ fn main() -> ExitCode {
 
 fn perform(verb: Verb) -> Result<()> {
     match verb {
+        Verb::Dev { fresh, upstream, port } => dev(&Options { fresh, upstream, port }),
+        Verb::Prepare { check } => prepare(check),
+        Verb::WithPostgres { command } => with_postgres(&command),
         Verb::BuildEdge { dev } => {
             build::build(if dev { Mode::Dev } else { Mode::Worker }).map(drop)
         }
@@ -65,4 +101,15 @@ fn perform(verb: Verb) -> Result<()> {
             command::run(&mut run::command(&npm()?.workerd(), &folder, &settings)?)
         }
     }
+}
+
+fn with_postgres(command: &[OsString]) -> Result<()> {
+    let [program, arguments @ ..] = command else { bail!("a command is needed") };
+    let folder = temp_dir().join(format!("weir-postgres-{}", process::id()));
+    let postgres = Postgres::start(&folder, Keep::Nothing)?;
+    let result =
+        command::run(Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()));
+    drop(postgres);
+    cache::remove_all(&folder)?;
+    result
 }

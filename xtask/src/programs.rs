@@ -35,11 +35,12 @@ pub fn programs() -> Result<Programs> {
 
 fn compile() -> Result<(PathBuf, PathBuf)> {
     let messages = command::cargo_messages(
-        command::cargo()
-            .args(["build", "--package", "origin", "--bin", "weir"])
-            .args(["--package", "tests", "--bin", "stand-in"])
-            // Queries are checked against what is committed, whatever database is around.
-            .env("SQLX_OFFLINE", "true"),
+        command::cargo().args(["build", "--package", "origin", "--bin", "weir"]).args([
+            "--package",
+            "tests",
+            "--bin",
+            "stand-in",
+        ]),
     )?;
     let find = |name: &str| {
         let of_program = messages.iter().filter(|message| message["target"]["name"] == name);

@@ -83,6 +83,11 @@ impl Postgres {
         self.login.url()
     }
 
+    /// Runs the statements of a script, all of them or none.
+    pub fn run_script(&self, script: &str) -> Result<()> {
+        self.login.execute(script)
+    }
+
     /// Makes another, empty database and answers its address.
     pub fn create_database(&self, name: &str) -> Result<String> {
         let quoted = name.replace('"', "\"\"");

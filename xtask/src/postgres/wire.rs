@@ -1,9 +1,9 @@
-//! As much of Postgres' protocol as it takes to run one statement and hear whether it went well.
+//! As much of Postgres' protocol as it takes to run statements and hear whether they went well.
 //!
 //! A client library would bring an asynchronous runtime into each start of `cargo xtask`. Messages
 //! are a letter, a length that counts itself, and a body; the first one has no letter.
 //!
-//! Bounds: one statement per connection, [`MESSAGES_MAX`] messages, [`MESSAGE_BYTES_MAX`] each.
+//! Bounds: one text per connection, [`MESSAGES_MAX`] messages, [`MESSAGE_BYTES_MAX`] each.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::process::probe;
 
 const PROTOCOL_VERSION: u32 = 3 << 16;
-const MESSAGES_MAX: usize = 1_000;
+const MESSAGES_MAX: usize = 10_000;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// Where a database is and who we are there.
@@ -32,15 +32,16 @@ impl Login {
         format!("postgres://{role}:{password}@127.0.0.1:{port}/{database}")
     }
 
-    /// Runs one statement whose rows nobody wants. An empty one only asks whether the server is up.
-    pub(super) fn execute(&self, statement: &str) -> Result<()> {
+    /// Runs statements whose rows nobody wants, in one transaction. An empty text only asks whether
+    /// the server is up.
+    pub(super) fn execute(&self, statements: &str) -> Result<()> {
         let mut stream = probe::connect(self.port).context("Postgres does not listen")?;
         let hello = format!("user\0{}\0database\0{}\0\0", self.role, self.database);
         let mut first = PROTOCOL_VERSION.to_be_bytes().to_vec();
         first.extend(hello.as_bytes());
         stream.write_all(&framed(&first)?)?;
         wait_until_idle(&mut stream, &self.password)?;
-        send(&mut stream, b'Q', statement)?;
+        send(&mut stream, b'Q', statements)?;
         wait_until_idle(&mut stream, &self.password)
     }
 }

@@ -25,7 +25,7 @@ use crate::command;
 const START_MAX: Duration = Duration::from_mins(1);
 
 /// How long a program may take to end when asked to; after that it is killed.
-const STOP_MAX: Duration = Duration::from_secs(10);
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// How often we look whether another program has come up or ended. It cannot tell us.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

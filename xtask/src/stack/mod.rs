@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -28,11 +28,10 @@ use crate::{cache, command, report};
 const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
 
 /// What the edge sends to the stand-in: the stand-in's own default.
-const STAND_IN_TOKEN: &str = "pat_standin";
+pub const STAND_IN_TOKEN: &str = "pat_standin";
 
-/// How often, and how many times, we look whether a pull has brought a new key to the edge.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-const KEY_LOOKS_MAX: u32 = 600;
+/// How often we look whether a pull has brought a new key to the edge.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Everything that runs, and how to reach it.
 pub struct Stack {
@@ -200,18 +199,20 @@ impl Stack {
     }
 
     /// Waits until the edge lets a key in, which it does after the next pull. Answers whether it did.
-    pub fn wait_until_let_in(&self, key: &str) -> bool {
+    pub fn wait_until_let_in(&self, key: &str, patience: Duration) -> bool {
         let headers = format!("Authorization: Bearer {key}\r\n");
-        (0..KEY_LOOKS_MAX).any(|look| {
-            if look > 0 {
-                thread::sleep(LOOK_EVERY);
+        let deadline = Instant::now() + patience;
+        while probe::status(self.edge_port, BALANCE_PATH, &headers) != Some(200) {
+            if Instant::now() > deadline {
+                return false;
             }
-            probe::status(self.edge_port, BALANCE_PATH, &headers) == Some(200)
-        })
+            thread::sleep(LOOK_EVERY);
+        }
+        true
     }
 
     /// All parts that run on this machine, in the order in which they can go.
-    pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+    pub fn processes(&mut self) -> impl DoubleEndedIterator<Item = &mut Process> {
         let postgres = self.postgres.as_mut().map(|postgres| &mut postgres.process);
         [&mut self.origin, &mut self.edge].into_iter().chain(self.upstream.as_mut()).chain(postgres)
     }
