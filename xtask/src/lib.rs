@@ -15,3 +15,5 @@ mod random; // secrets for development
 pub mod stack; // all of Weir on this machine
 pub mod dev; // `cargo xtask dev`
 pub mod prepare; // `cargo xtask prepare`
+pub mod check; // `cargo xtask check`
+pub mod test; // `cargo xtask test`

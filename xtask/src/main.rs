@@ -6,11 +6,13 @@ use std::process::{self, Command, ExitCode};
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use xtask::check::check;
 use xtask::dev::{Options, dev};
 use xtask::edge::build::{self, Mode};
 use xtask::edge::run::{self, Settings};
 use xtask::postgres::{Keep, Postgres};
 use xtask::prepare::prepare;
+use xtask::test::test;
 use xtask::tools::npm::npm;
 use xtask::{cache, command, project, report};
 
@@ -40,6 +42,11 @@ enum Verb {
         #[arg(long, default_value_t = 8787)]
         port: u16,
     },
+    /// Check formatting, lints and documentation, on this machine's target and on wasm.
+    Check,
+    /// Check and test everything, from nothing: `check`, `prepare --check`, the Worker's build, a dry
+    /// run of its deployment, all tests, and the end-to-end stories on running processes.
+    Test,
     /// Write down in `.sqlx` what the origin's queries mean, so that builds need no database.
     Prepare {
         /// Change nothing: fail if `.sqlx` is not up to date.
@@ -88,6 +95,8 @@ fn main() -> ExitCode {
 fn perform(verb: Verb) -> Result<()> {
     match verb {
         Verb::Dev { fresh, upstream, port } => dev(&Options { fresh, upstream, port }),
+        Verb::Check => check(),
+        Verb::Test => test(),
         Verb::Prepare { check } => prepare(check),
         Verb::WithPostgres { command } => with_postgres(&command),
         Verb::BuildEdge { dev } => {

@@ -16,7 +16,8 @@ use crate::tools::npm::{Npm, npm};
 use crate::tools::wasm_bindgen::wasm_bindgen;
 use crate::{cache, command, project, report};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the Worker is compiled for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The bundled JavaScript, the Worker's main module.
 pub const MAIN_MODULE: &str = "index.js";
@@ -78,7 +79,7 @@ pub fn build(mode: Mode) -> Result<PathBuf> {
 }
 
 /// The compiler's library for wasm. Without rustup it has to be there already.
-fn add_target() -> Result<()> {
+pub fn add_target() -> Result<()> {
     let directory = command::output_of(
         Command::new("rustc")
             .args(["--print", "target-libdir", "--target", TARGET])

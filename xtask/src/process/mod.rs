@@ -2,7 +2,7 @@
 //!
 //! Each runs in a process group of its own, so that a signal meant for it reaches its children and
 //! nobody else, and writes to a log of its own. When this program ends, however it ends, the
-//! [`reaper`] takes down what is left.
+//! `reaper` takes down what is left.
 
 mod children; // whom a signal has to reach besides the group
 mod reaper; // no orphans

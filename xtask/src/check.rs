@@ -1,0 +1,52 @@
+//! `cargo xtask check`: what a reader of the code would otherwise have to look for.
+
+use anyhow::Result;
+
+use crate::command;
+use crate::edge::build::{TARGET, add_target};
+
+/// A check and its name.
+pub type Check = (&'static str, fn() -> Result<()>);
+
+/// All checks; those that find fault the fastest come first.
+pub const CHECKS: [Check; 4] = [
+    ("format", format),
+    ("clippy", clippy),
+    ("clippy for wasm", clippy_for_wasm),
+    ("documentation", documentation),
+];
+
+/// Does all of them, and fails at the first that finds fault.
+pub fn check() -> Result<()> {
+    CHECKS.iter().try_for_each(|(name, check)| crate::report::loud_step(name, check))
+}
+
+fn format() -> Result<()> {
+    command::run(command::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    command::run(
+        command::cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--all-features"])
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+/// The Worker and its rules as they are deployed: some of their code is for wasm alone.
+fn clippy_for_wasm() -> Result<()> {
+    add_target()?;
+    command::run(
+        command::cargo()
+            .args(["clippy", "--package", "edge", "--package", "meter", "--target", TARGET])
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+fn documentation() -> Result<()> {
+    command::run(
+        command::cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )
+}
