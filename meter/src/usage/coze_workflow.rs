@@ -102,17 +102,16 @@ fn has_data(body: &[u8]) -> bool {
 }
 
 /// Reads the reply of `run_histories`.
+///
+/// Its own code says how the question went, and nothing about the run (contract §3).
 pub fn read_history(body: &[u8]) -> Observed {
     let Ok(envelope) = serde_json::from_slice::<Envelope<Vec<RunRecord>>>(body) else {
-        return coze_chat::read_code(body);
+        return Observed { stage: Stage::Unknown, ..coze_chat::read_code(body) };
     };
     let mut observed = Observed::nothing();
     observed.code = envelope.code.0;
     observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
     let Some(record) = envelope.data.unwrap_or_default().into_iter().next() else {
-        if envelope.code.0.is_some_and(|code| code != 0) {
-            observed.stage = Stage::Failed;
-        }
         return observed;
     };
     observed.stage = match record.execute_status.as_deref() {
