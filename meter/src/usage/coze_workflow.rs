@@ -50,8 +50,9 @@ impl WorkflowStream {
         };
         let data: EventData = serde_json::from_slice(event.data).unwrap_or_default();
         let observed = &mut self.observed;
-        // Some workflows are followed by a `Done` behind their interrupt; they are paused all the same.
-        if !(observed.stage == Stage::Paused && stage == Stage::Completed) {
+        // A `Done` behind an interrupt or an error only ends the stream.
+        let has_ended = matches!(observed.stage, Stage::Paused | Stage::Failed);
+        if !(has_ended && stage == Stage::Completed) {
             observed.stage = stage;
         }
         observed.take_usage(usage_or_token(data.usage, data.token));
