@@ -55,7 +55,10 @@ impl WorkflowStream {
         if !(has_ended && stage == Stage::Completed) {
             observed.stage = stage;
         }
-        observed.take_usage(usage_or_token(data.usage, data.token));
+        // What a `Done` says counts only where no `Message` said it (contract §10).
+        if stage != Stage::Completed || observed.usage.is_none() {
+            observed.take_usage(usage_or_token(data.usage, data.token));
+        }
         observed.code = data.error_code.0.filter(|code| *code != 0).or(observed.code);
         let interrupted = data.interrupt_data.and_then(|interrupt| interrupt.event_id);
         // An interrupt's event id is `<execution>/<n>` (contract §1.1 row 7).
