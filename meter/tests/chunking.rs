@@ -175,9 +175,12 @@ fn a_line_without_end_is_kept_up_to_its_bound() {
 
 #[test]
 fn an_event_without_end_is_kept_up_to_its_bound() {
-    assert_eq!(kept_of_endless("", "data:0123456\n", DATA_BYTES_MAX), (DATA_BYTES_MAX, true));
-    assert_eq!(kept_of_endless("", "data\n", DATA_BYTES_MAX + 9), (DATA_BYTES_MAX, true));
-    assert_eq!(kept_of_endless("", "data\n", DATA_BYTES_MAX), (DATA_BYTES_MAX - 1, false));
+    let begin = format!("data:{}\n", "x".repeat(DATA_BYTES_MAX - 12));
+    // Each line comes with the LF that joins it to the one before.
+    assert_eq!(kept_of_endless(&begin, "data:345\n", 3), (DATA_BYTES_MAX, false));
+    assert_eq!(kept_of_endless(&begin, "data:345\n", 99), (DATA_BYTES_MAX, true));
+    assert_eq!(kept_of_endless(&begin, "data\n", 12), (DATA_BYTES_MAX, false));
+    assert_eq!(kept_of_endless(&begin, "data\n", 99), (DATA_BYTES_MAX, true));
 }
 
 #[test]
