@@ -210,9 +210,10 @@ pub fn parse_decimal(text: &str, unit: i64) -> Result<Nanos, AmountError> {
         .checked_div(scale)
         .and_then(|part| nanos.checked_add(part))
         .ok_or(AmountError::OutOfRange)?;
-    let nanos = i64::try_from(nanos).map_err(|_| AmountError::OutOfRange)?;
+    // The sign comes first: the lowest amount has no positive counterpart.
     let signed = if negative { nanos.checked_neg() } else { Some(nanos) };
-    signed.map(Nanos).ok_or(AmountError::OutOfRange)
+    let signed = signed.ok_or(AmountError::OutOfRange)?;
+    i64::try_from(signed).map(Nanos).map_err(|_| AmountError::OutOfRange)
 }
 
 /// A factor in parts per million: `1_200_000` is ×1.2.
