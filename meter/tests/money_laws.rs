@@ -1,0 +1,277 @@
+//! What holds for every amount, price and reading.
+
+use meter::ids::Group;
+use meter::money::{
+    DECIMAL_CHARS_MAX, NANOS_PER_POINT, NANOS_PER_QUOTA, NANOS_PER_UNIT, Nanos, OutOfRange, Ratio,
+    parse_decimal,
+};
+use meter::outcome::{Reading, Source};
+use meter::price::{Price, PriceBook, RATE_TOKENS, Terms};
+use meter::request::{Asked, Subject, SubjectKind};
+use meter::route::Operation;
+use meter::usage::{TOKENS_MAX, Usage};
+use proptest::prelude::*;
+
+/// The highest rate in these tests, in nanos for a million tokens: a thousand units of currency.
+const RATE_MAX: i64 = 1_000 * NANOS_PER_UNIT;
+/// The highest ratio in these tests: ×10.
+const RATIO_PPM_MAX: u32 = 10_000_000;
+
+fn per_token(input: i64, output: i64) -> Price {
+    Price::PerToken { input_per_million: Nanos::new(input), output_per_million: Nanos::new(output) }
+}
+
+fn terms(price: Price, ratio_ppm: u32) -> Terms {
+    Terms { book: 1, price, ratio: Ratio::from_ppm(ratio_ppm) }
+}
+
+fn reported(usage: Usage) -> Reading {
+    Reading { usage: Some(usage), source: Source::Reported }
+}
+
+fn parts(input: u64, output: u64) -> Reading {
+    reported(Usage { input: Some(input), output: Some(output), total: input + output })
+}
+
+fn total(total: u64) -> Reading {
+    reported(Usage { input: None, output: None, total })
+}
+
+/// Terms as an operator may set them.
+fn any_terms() -> impl Strategy<Value = Terms> {
+    let price = prop_oneof![
+        (0..=RATE_MAX).prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
+        (0..=RATE_MAX, 0..=RATE_MAX).prop_map(|(input, output)| per_token(input, output)),
+        Just(Price::Free),
+    ];
+    (price, 0..=RATIO_PPM_MAX).prop_map(|(price, ratio)| terms(price, ratio))
+}
+
+/// Terms of any numbers at all.
+fn wild_terms() -> impl Strategy<Value = Terms> {
+    let price = prop_oneof![
+        any::<i64>().prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
+        any::<(i64, i64)>().prop_map(|(input, output)| per_token(input, output)),
+        Just(Price::Free),
+    ];
+    (price, any::<u32>()).prop_map(|(price, ratio)| terms(price, ratio))
+}
+
+fn wild_reading() -> impl Strategy<Value = Reading> {
+    let usage = any::<(Option<u64>, Option<u64>, u64)>().prop_map(|(input, output, total)| Usage {
+        input,
+        output,
+        total,
+    });
+    let source = prop::sample::select(vec![Source::Reported, Source::Retrieved, Source::Missing]);
+    (prop::option::of(usage), source).prop_map(|(usage, source)| Reading { usage, source })
+}
+
+fn tokens() -> impl Strategy<Value = u64> {
+    0..=TOKENS_MAX
+}
+
+proptest! {
+    #[test]
+    fn more_tokens_never_cost_less(
+        terms in any_terms(),
+        (input, output) in (tokens(), tokens()),
+        (more_input, more_output) in (tokens(), tokens()),
+    ) {
+        let few = terms.charge(&parts(input, output)).unwrap();
+        let many = terms.charge(&parts(input + more_input, output + more_output)).unwrap();
+        prop_assert!(few <= many);
+        let few = terms.charge(&total(input)).unwrap();
+        let many = terms.charge(&total(input + more_input)).unwrap();
+        prop_assert!(few <= many);
+    }
+
+    #[test]
+    fn a_higher_ratio_never_costs_less(
+        terms in any_terms(),
+        more in 0..=RATIO_PPM_MAX,
+        (input, output) in (tokens(), tokens()),
+    ) {
+        let dearer = Terms { ratio: Ratio::from_ppm(terms.ratio.ppm() + more), ..terms };
+        let reading = parts(input, output);
+        prop_assert!(terms.charge(&reading).unwrap() <= dearer.charge(&reading).unwrap());
+        prop_assert!(terms.hold().unwrap() <= dearer.hold().unwrap());
+    }
+
+    #[test]
+    fn in_the_first_book_one_token_is_one_quota(input in tokens(), output in tokens()) {
+        let asked = Asked {
+            operation: Operation::Chat,
+            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
+        };
+        let account = "acc_1".parse().unwrap();
+        let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
+        let quota = i64::try_from(input + output).unwrap();
+        for reading in [parts(input, output), total(input + output)] {
+            let charge = terms.charge(&reading).unwrap();
+            prop_assert_eq!(charge, Nanos::from_quota(quota).unwrap());
+            prop_assert_eq!(charge.in_quota().to_string(), quota.to_string());
+        }
+    }
+
+    #[test]
+    fn how_a_total_is_split_does_not_matter_at_one_rate(
+        rate in 0..=RATE_MAX,
+        ratio in 0..=RATIO_PPM_MAX,
+        (one, other) in (tokens(), tokens()),
+    ) {
+        let terms = terms(per_token(rate, rate), ratio);
+        let whole = terms.charge(&total(one + other));
+        prop_assert_eq!(terms.charge(&parts(one, other)), whole);
+        prop_assert_eq!(terms.charge(&parts(one + other, 0)), whole);
+        prop_assert_eq!(terms.charge(&parts(0, one + other)), whole);
+    }
+
+    #[test]
+    fn a_charge_by_tokens_is_the_exact_sum_rounded_once(
+        (input_rate, output_rate) in (0..=RATE_MAX, 0..=RATE_MAX),
+        ratio in 0..=RATIO_PPM_MAX,
+        (input, output) in (tokens(), tokens()),
+    ) {
+        let charge = terms(per_token(input_rate, output_rate), ratio).charge(&parts(input, output));
+        let exact = i128::from(input) * i128::from(input_rate)
+            + i128::from(output) * i128::from(output_rate);
+        let one_nano = i128::from(RATE_TOKENS) * 1_000_000;
+        prop_assert!(is_nearest(charge.unwrap(), exact * i128::from(ratio), one_nano));
+    }
+
+    #[test]
+    fn a_total_alone_never_costs_more_than_its_parts(
+        terms in any_terms(),
+        (input, output) in (tokens(), tokens()),
+    ) {
+        let by_total = terms.charge(&total(input + output)).unwrap();
+        prop_assert!(by_total <= terms.charge(&parts(input, output)).unwrap());
+    }
+
+    #[test]
+    fn unknown_usage_is_never_turned_into_money(terms in any_terms()) {
+        let charge = terms.charge(&Reading { usage: None, source: Source::Missing }).unwrap();
+        match terms.price {
+            // Here the call is what is paid for.
+            Price::PerCall { .. } => prop_assert_eq!(Ok(charge), terms.hold()),
+            Price::PerToken { .. } | Price::Free => prop_assert_eq!(charge, Nanos::ZERO),
+        }
+    }
+
+    #[test]
+    fn whatever_the_numbers_a_charge_and_a_hold_are_not_negative(
+        terms in wild_terms(),
+        reading in wild_reading(),
+    ) {
+        prop_assert!(terms.charge(&reading).is_ok_and(|charge| charge >= Nanos::ZERO)
+            || terms.charge(&reading) == Err(OutOfRange));
+        prop_assert!(terms.hold().is_ok_and(|hold| hold >= Nanos::ZERO)
+            || terms.hold() == Err(OutOfRange));
+    }
+
+    #[test]
+    fn a_ratio_is_the_nearest_nano_or_out_of_range(
+        numerator in 0..i128::MAX / 4,
+        denominator in prop_oneof![1..1_000i128, 1..i128::MAX / 4],
+    ) {
+        match Nanos::from_ratio(numerator, denominator) {
+            Ok(nanos) => prop_assert!(is_nearest(nanos, numerator, denominator)),
+            Err(OutOfRange) => {
+                // Half a nano below the largest amount and more rounds up past it.
+                prop_assert!(numerator / denominator >= i128::from(i64::MAX));
+            }
+        }
+    }
+
+    #[test]
+    fn a_ratio_of_small_numbers_is_what_school_says(numerator in 0..1_000i64, denominator in 1..50i64) {
+        let (whole, rest) = (numerator / denominator, numerator % denominator);
+        let rounded = if rest * 2 >= denominator { whole + 1 } else { whole };
+        let nanos = Nanos::from_ratio(numerator.into(), denominator.into());
+        prop_assert_eq!(nanos, Ok(Nanos::new(rounded)));
+    }
+
+    #[test]
+    fn rounding_up_gives_the_next_whole_step(
+        numerator in 0..i128::from(u64::MAX),
+        denominator in 1..1_000_000_000i128,
+        step in 1..=NANOS_PER_UNIT,
+    ) {
+        let Ok(up) = Nanos::from_ratio_up_to_step(numerator, denominator, Nanos::new(step)) else {
+            let at_most = numerator / denominator + i128::from(step);
+            prop_assert!(at_most > i128::from(i64::MAX));
+            return Ok(());
+        };
+        let charged = i128::from(up.get()) * denominator;
+        prop_assert_eq!(up.get() % step, 0);
+        prop_assert!(charged >= numerator);
+        prop_assert!(charged - numerator < i128::from(step) * denominator);
+    }
+
+    #[test]
+    fn no_ratio_panics(numerator in any::<i128>(), denominator in any::<i128>(), step in any::<i64>()) {
+        let plain = Nanos::from_ratio(numerator, denominator);
+        let stepped = Nanos::from_ratio_up_to_step(numerator, denominator, Nanos::new(step));
+        for amount in [plain, stepped].into_iter().flatten() {
+            prop_assert!(amount >= Nanos::ZERO && numerator >= 0 && denominator > 0);
+        }
+    }
+
+    #[test]
+    fn sums_and_differences_are_exact_or_out_of_range(one in any::<i64>(), other in any::<i64>()) {
+        let (a, b) = (Nanos::new(one), Nanos::new(other));
+        let exact = |wide: i128| i64::try_from(wide).map(Nanos::new).map_err(|_| OutOfRange);
+        prop_assert_eq!(a.plus(b), exact(i128::from(one) + i128::from(other)));
+        prop_assert_eq!(a.minus(b), exact(i128::from(one) - i128::from(other)));
+        let quota = exact(i128::from(one) * i128::from(NANOS_PER_QUOTA));
+        prop_assert_eq!(Nanos::from_quota(one), quota);
+    }
+
+    #[test]
+    fn an_amount_reads_back_from_every_unit_it_is_shown_in(nanos in any_nanos()) {
+        let amount = Nanos::new(nanos);
+        let read = |text: String, unit| parse_decimal(&text, unit);
+        prop_assert_eq!(read(amount.in_currency().to_string(), NANOS_PER_UNIT), Ok(amount));
+        prop_assert_eq!(read(amount.in_quota().to_string(), NANOS_PER_QUOTA), Ok(amount));
+        prop_assert_eq!(read(amount.in_points().to_string(), NANOS_PER_POINT), Ok(amount));
+        prop_assert_eq!(read(amount.to_string(), 1), Ok(amount));
+    }
+
+    #[test]
+    fn a_decimal_is_read_as_its_digits_say(
+        negative in any::<bool>(),
+        whole in 0..9_000_000_000i64,
+        fraction in 0..NANOS_PER_UNIT,
+        zeros in 0..9usize,
+    ) {
+        let sign = if negative { "-" } else { "" };
+        let text = format!("{sign}{whole}.{fraction:09}{}", "0".repeat(zeros));
+        let nanos = whole * NANOS_PER_UNIT + fraction;
+        let want = Nanos::new(if negative { -nanos } else { nanos });
+        prop_assert_eq!(parse_decimal(&text, NANOS_PER_UNIT), Ok(want), "{}", text);
+    }
+
+    #[test]
+    fn no_text_panics_and_only_decimals_are_read(
+        text in prop_oneof!["[-+0-9.eE ]{0,45}", any::<String>()],
+        unit in any::<i64>(),
+    ) {
+        if parse_decimal(&text, unit).is_ok() {
+            let digits = text.strip_prefix('-').unwrap_or(&text);
+            prop_assert!(digits.starts_with(|first: char| first.is_ascii_digit()));
+            prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+            prop_assert!(text.len() <= DECIMAL_CHARS_MAX);
+        }
+    }
+}
+
+/// Whether no other whole amount is nearer to the quotient, and of two as near it is the larger.
+fn is_nearest(nanos: Nanos, numerator: i128, denominator: i128) -> bool {
+    let over = numerator - i128::from(nanos.get()) * denominator;
+    -denominator <= 2 * over && 2 * over < denominator
+}
+
+fn any_nanos() -> impl Strategy<Value = i64> {
+    prop_oneof![any::<i64>(), -1_000_000..1_000_000i64, Just(i64::MAX), Just(i64::MIN)]
+}
