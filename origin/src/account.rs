@@ -1,0 +1,219 @@
+//! Accounts: made, changed, listed.
+
+use meter::account::{Overdraft, Status};
+use meter::ids::Group;
+use meter::money::Nanos;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::database::Tx;
+use crate::draw;
+use crate::error::Error;
+use crate::journal;
+use crate::ledger::credit::{CreditKind, NewCredit};
+use crate::ledger::post;
+
+/// Most accounts in one list.
+pub const ACCOUNTS_LISTED_MAX: i64 = 10_000;
+/// Longest name, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// An account to be made.
+pub struct NewAccount {
+    /// For people; unique.
+    pub name: String,
+    /// Whose ratio applies.
+    pub group: Group,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// What it starts with.
+    pub grant: Nanos,
+    /// Where its calls are to be kept; the least loaded journal unless named.
+    pub journal: Option<String>,
+    /// Who makes it.
+    pub actor: String,
+}
+
+/// An account and its sums.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountRow {
+    /// Its id.
+    pub account_id: String,
+    /// For people.
+    pub name: String,
+    /// Where its calls are kept.
+    #[serde(rename = "journal")]
+    pub journal_id: String,
+    /// `active` or `suspended`.
+    pub status: String,
+    /// Whose ratio applies.
+    #[serde(rename = "group")]
+    pub group_name: String,
+    /// How far below zero it may go; `None` for as far as it happens to.
+    pub overdraft_nanos: Option<i64>,
+    /// The sum of its credits.
+    pub credits_nanos: i64,
+    /// The sum of its entries.
+    pub spent_nanos: i64,
+    /// How many entries there are.
+    pub entries: i64,
+}
+
+impl AccountRow {
+    /// Credits less charges.
+    pub fn balance(&self) -> Result<Nanos, Error> {
+        Ok(Nanos::new(self.credits_nanos).minus(Nanos::new(self.spent_nanos))?)
+    }
+}
+
+/// Changes to an account; what is `None` stays.
+#[derive(Default)]
+pub struct AccountChange {
+    /// Whether it may call.
+    pub status: Option<Status>,
+    /// Whose ratio applies.
+    pub group: Option<Group>,
+    /// How far below zero it may go.
+    pub overdraft: Option<Overdraft>,
+}
+
+/// As the column holds it.
+fn overdraft_column(overdraft: Overdraft) -> Option<i64> {
+    match overdraft {
+        Overdraft::Unlimited => None,
+        Overdraft::Limit(limit) => Some(limit.get()),
+    }
+}
+
+/// Checks a name of an account or a key.
+pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid(field, "is empty"));
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        let problem = format!("is longer than {NAME_CHARS_MAX} characters");
+        return Err(Error::invalid(field, problem));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(field, "holds a control character"));
+    }
+    Ok(())
+}
+
+/// Makes an account and grants it what it starts with.
+pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error> {
+    check_name("name", &new.name)?;
+    let id = draw::id("acc_")?;
+    let mut tx = Tx::begin(pool, "create_account").await?;
+    let journal = match new.journal {
+        Some(journal) => journal,
+        None => journal::least_loaded(&mut tx).await?,
+    };
+    let revision = journal::bump(&mut tx, &journal).await?;
+    let inserted = sqlx::query!(
+        "INSERT INTO account (account_id, journal_id, name, group_name, overdraft_nanos, revision)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        id,
+        journal,
+        new.name,
+        new.group.as_str(),
+        overdraft_column(new.overdraft),
+        revision
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::from);
+    if let Err(error) = inserted {
+        return Err(match error.constraint() {
+            Some("account_name_key") => Error::Conflict {
+                field: "name",
+                problem: format!("{:?} is another account's", new.name),
+            },
+            _ => error,
+        });
+    }
+    if new.grant > Nanos::ZERO {
+        let grant = NewCredit {
+            account: id.clone(),
+            kind: CreditKind::Grant,
+            amount: new.grant,
+            reason: "a new account".to_owned(),
+            actor: new.actor,
+            reference: None,
+        };
+        post::credit(&mut tx, &grant).await?;
+    }
+    tx.commit().await?;
+    find(pool, &id).await
+}
+
+/// Changes an account. The edge learns of it with the next pull.
+pub async fn change(
+    pool: &PgPool,
+    account: &AccountRow,
+    change: &AccountChange,
+) -> Result<AccountRow, Error> {
+    let mut tx = Tx::begin(pool, "change_account").await?;
+    let revision = journal::bump(&mut tx, &account.journal_id).await?;
+    let overdraft = change.overdraft.map(overdraft_column);
+    let changed = sqlx::query!(
+        "UPDATE account SET
+             status = coalesce($2, status),
+             group_name = coalesce($3, group_name),
+             overdraft_nanos = CASE WHEN $4 THEN $5 ELSE overdraft_nanos END,
+             revision = $6
+         WHERE account_id = $1",
+        account.account_id,
+        change.status.map(Status::name),
+        change.group.as_ref().map(Group::as_str),
+        overdraft.is_some(),
+        overdraft.flatten(),
+        revision
+    )
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() != 1 {
+        return Err(missing(&account.account_id));
+    }
+    tx.commit().await?;
+    find(pool, &account.account_id).await
+}
+
+fn missing(name: &str) -> Error {
+    Error::NotFound { what: "account", name: name.to_owned() }
+}
+
+/// The account with this id or name. An id is never taken for a name.
+pub async fn find(pool: &PgPool, id_or_name: &str) -> Result<AccountRow, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
+                  coalesce(b.credits_nanos, 0) AS "credits_nanos!",
+                  coalesce(b.spent_nanos, 0) AS "spent_nanos!",
+                  coalesce(b.entries, 0) AS "entries!"
+           FROM account a LEFT JOIN balance b USING (account_id)
+           WHERE a.account_id = $1 OR a.name = $1
+           ORDER BY a.account_id = $1 DESC LIMIT 1"#,
+        id_or_name
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.ok_or_else(|| missing(id_or_name))
+}
+
+/// All accounts, oldest first.
+pub async fn list(pool: &PgPool) -> Result<Vec<AccountRow>, Error> {
+    let rows = sqlx::query_as!(
+        AccountRow,
+        r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
+                  coalesce(b.credits_nanos, 0) AS "credits_nanos!",
+                  coalesce(b.spent_nanos, 0) AS "spent_nanos!",
+                  coalesce(b.entries, 0) AS "entries!"
+           FROM account a LEFT JOIN balance b USING (account_id)
+           ORDER BY a.created_at, a.account_id LIMIT $1"#,
+        ACCOUNTS_LISTED_MAX
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,238 @@
+//! `weir account` and `weir credit`.
+
+use clap::{Args, Subcommand};
+use meter::account::{Overdraft, Status};
+use meter::ids::Group;
+use meter::money::Nanos;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::account::{self, AccountChange, AccountRow, NewAccount};
+use crate::config::DatabaseSettings;
+use crate::database;
+use crate::error::Error;
+use crate::ledger::credit::{self, CreditKind, NewCredit};
+use crate::read::balance::Balance;
+
+use super::answer::table;
+use super::{ACTOR, Answer, amount};
+
+/// What can be done with accounts.
+#[derive(Subcommand)]
+pub(super) enum AccountCommand {
+    /// Make an account
+    Create(Create),
+    /// List all accounts
+    List(DatabaseSettings),
+    /// Show one account
+    Show(Show),
+    /// Change an account
+    Set(Set),
+}
+
+/// `weir account create`
+#[derive(Args)]
+pub(super) struct Create {
+    /// Its name, for people; unique
+    name: String,
+    /// The group whose ratio multiplies its prices
+    #[arg(long, default_value = "default")]
+    group: Group,
+    /// How far below zero it may go: `unlimited`, or an amount in quota
+    #[arg(long, default_value = "unlimited", value_parser = amount::overdraft)]
+    overdraft: Overdraft,
+    /// What it starts with, in tokens; 1 token is 1 quota at ratio 1
+    #[arg(long, default_value = "1000000", value_parser = amount::price, value_name = "TOKENS")]
+    grant_tokens: Nanos,
+    /// The journal that keeps its calls; the one with the fewest accounts unless named
+    #[arg(long)]
+    journal: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// `weir account show`
+#[derive(Args)]
+pub(super) struct Show {
+    /// Its id or name
+    account: String,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// `weir account set`
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Set {
+    /// Its id or name
+    account: String,
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Change {
+    /// The group whose ratio multiplies its prices
+    #[arg(long)]
+    group: Option<Group>,
+    /// How far below zero it may go: `unlimited`, or an amount in quota
+    #[arg(long, value_parser = amount::overdraft)]
+    overdraft: Option<Overdraft>,
+    /// `active` or `suspended`
+    #[arg(long, value_parser = status)]
+    status: Option<Status>,
+}
+
+fn status(text: &str) -> Result<Status, &'static str> {
+    Status::from_name(text).ok_or("is neither `active` nor `suspended`")
+}
+
+/// `weir credit`
+#[derive(Args)]
+pub(super) struct Credit {
+    /// The account's id or name
+    account: String,
+    /// How much, in quota; negative only for an adjustment
+    #[arg(value_parser = amount::quota, allow_negative_numbers = true)]
+    amount: Nanos,
+    /// Why, in a word
+    #[arg(long, value_enum)]
+    kind: CreditKind,
+    /// Why, in a sentence
+    #[arg(long)]
+    reason: String,
+    /// The payment, as its provider calls it; the same one is credited once
+    #[arg(long)]
+    reference: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// An account and its balance, printed.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    account: AccountRow,
+    balance_nanos: i64,
+    balance_quota: String,
+    token_balance: i64,
+    arrears: bool,
+}
+
+impl Shown {
+    fn of(account: AccountRow) -> Result<Self, Error> {
+        let (credits, spent) = (account.credits_nanos, account.spent_nanos);
+        let (credits, spent) = (Nanos::new(credits), Nanos::new(spent));
+        let balance = Balance::of(Some(&account.account_id), credits, spent, account.entries)?;
+        Ok(Self {
+            account,
+            balance_nanos: balance.balance_nanos,
+            balance_quota: balance.balance_quota,
+            token_balance: balance.token_balance,
+            arrears: balance.arrears,
+        })
+    }
+
+    fn overdraft(&self) -> String {
+        match self.account.overdraft_nanos {
+            None => "unlimited".to_owned(),
+            Some(limit) => Nanos::new(limit).in_quota().to_string(),
+        }
+    }
+
+    fn answer(self) -> Result<Answer, Error> {
+        let AccountRow { account_id, name, journal_id, status, group_name, entries, .. } =
+            &self.account;
+        let text = format!(
+            "{account_id}  {name}\n  status     {status}\n  group      {group_name}\n  \
+             journal    {journal_id}\n  overdraft  {}\n  balance    {} quota after {entries} calls",
+            self.overdraft(),
+            self.balance_quota
+        );
+        Answer::new(&self, text)
+    }
+}
+
+impl AccountCommand {
+    pub(super) async fn run(self) -> Result<Answer, Error> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(database) => list(&database).await,
+            Self::Show(show) => {
+                let pool = database::pool(&show.database.database_url)?;
+                Shown::of(account::find(&pool, &show.account).await?)?.answer()
+            }
+            Self::Set(set) => set.run().await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let new = NewAccount {
+            name: self.name,
+            group: self.group,
+            overdraft: self.overdraft,
+            grant: self.grant_tokens,
+            journal: self.journal,
+            actor: ACTOR.to_owned(),
+        };
+        Shown::of(account::create(&pool, new).await?)?.answer()
+    }
+}
+
+async fn list(settings: &DatabaseSettings) -> Result<Answer, Error> {
+    let pool = database::pool(&settings.database_url)?;
+    let rows = account::list(&pool).await?;
+    let shown = rows.into_iter().map(Shown::of).collect::<Result<Vec<_>, _>>()?;
+    let line = |shown: &Shown| {
+        [
+            shown.account.account_id.clone(),
+            shown.account.name.clone(),
+            shown.account.group_name.clone(),
+            shown.account.status.clone(),
+            shown.account.journal_id.clone(),
+            shown.balance_quota.clone(),
+        ]
+    };
+    let lines: Vec<_> = shown.iter().map(line).collect();
+    let heading = ["account", "name", "group", "status", "journal", "balance in quota"];
+    Answer::new(&shown, table(heading, &lines))
+}
+
+impl Set {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let Change { group, overdraft, status } = self.change;
+        let account = account::find(&pool, &self.account).await?;
+        let change = AccountChange { status, group, overdraft };
+        Shown::of(account::change(&pool, &account, &change).await?)?.answer()
+    }
+}
+
+impl Credit {
+    pub(super) async fn run(self) -> Result<Answer, Error> {
+        let pool: PgPool = database::pool(&self.database.database_url)?;
+        let account = account::find(&pool, &self.account).await?;
+        let new = NewCredit {
+            account: account.account_id,
+            kind: self.kind,
+            amount: self.amount,
+            reason: self.reason,
+            actor: ACTOR.to_owned(),
+            reference: self.reference,
+        };
+        let row = credit::give(&pool, &new).await?;
+        let quota = Nanos::new(row.amount_nanos).in_quota();
+        let text = if row.was_there {
+            format!("Credited {quota} quota to {} before; nothing done.", row.account_id)
+        } else {
+            format!("Credited {quota} quota to {}.", row.account_id)
+        };
+        Answer::new(&row, text)
+    }
+}

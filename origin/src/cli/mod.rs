@@ -1,0 +1,98 @@
+//! The way in from the command line: `weir`.
+//!
+//! Each command gives an [`Answer`]: a value, printed as JSON on request, and the same for people.
+//!
+//! # Exit codes
+//! 0 when it went well, 1 when it failed, 2 when it was called wrongly, 3 when findings are open.
+
+mod account;
+mod amount;
+mod answer;
+mod key;
+mod price;
+mod reconcile;
+mod serve;
+mod setup;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{DatabaseSettings, LogFormat};
+use crate::error::Error;
+
+pub use answer::Answer;
+
+/// Who changes things from here, as the ledger records it.
+const ACTOR: &str = "cli";
+
+/// Weir's origin: pulls what was metered at the edge, keeps the books, answers for them.
+#[derive(Parser)]
+#[command(name = "weir", version, about, long_about = None, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 called wrongly, 3 findings are open.")]
+pub struct Cli {
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pull the journals, post what they bring, and answer over HTTP
+    Serve(serve::Serve),
+    /// Bring the database's schema up to date
+    Migrate(DatabaseSettings),
+    /// Show how the journals stand and which findings are open; exits with 3 when one is
+    Reconcile(reconcile::Reconcile),
+    /// Make a signing key and print it
+    #[command(
+        after_help = "The whole is the origin's WEIR_SIGNING_KEY. `kid` and `x` alone, in a \
+                            JSON array, are the public keys that the edge is configured with."
+    )]
+    SigningKey,
+    /// Make, list, show and change accounts
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Issue, list and revoke keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Give an account money
+    Credit(account::Credit),
+    /// Set, clear and list prices and group ratios
+    #[command(subcommand)]
+    Price(price::PriceCommand),
+}
+
+impl Cli {
+    /// How to log: the server tells what it does, the others only what goes wrong.
+    pub fn logging(&self) -> (LogFormat, &'static str) {
+        match &self.command {
+            Command::Serve(serve) => (serve.settings.log_format, "info"),
+            _ => (LogFormat::Text, "error"),
+        }
+    }
+
+    /// Runs the command.
+    pub async fn run(self) -> Result<Answer, Error> {
+        match self.command {
+            Command::Serve(serve) => serve.run().await,
+            Command::Migrate(database) => setup::migrate(&database).await,
+            Command::Reconcile(reconcile) => reconcile.run().await,
+            Command::SigningKey => setup::signing_key(),
+            Command::Account(account) => account.run().await,
+            Command::Key(key) => key.run().await,
+            Command::Credit(credit) => credit.run().await,
+            Command::Price(price) => price.run().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

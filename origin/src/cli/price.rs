@@ -1,0 +1,254 @@
+//! `weir price`.
+
+use clap::{Args, Subcommand};
+use meter::ids::{AccountId, Group, UpstreamId};
+use meter::money::{Nanos, Ratio};
+use meter::price::{Price, PriceBook, Scope};
+use meter::route::Operation;
+use meter::wire::book::BookDoc;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::account;
+use crate::config::DatabaseSettings;
+use crate::database;
+use crate::error::Error;
+use crate::price::{self, Changed};
+
+use super::answer::table;
+use super::{ACTOR, Answer, amount};
+
+/// Nanos of the currency in one part per million, for printing a ratio as a decimal.
+const NANOS_PER_PPM: i64 = 1_000;
+
+/// What can be done with prices.
+#[derive(Subcommand)]
+pub(super) enum PriceCommand {
+    /// Set a price; calls admitted before keep theirs
+    Set(Set),
+    /// Clear a price; what it covered is priced by the next less specific one
+    Unset(Unset),
+    /// List the newest price book
+    List(DatabaseSettings),
+    /// Set the ratio that multiplies all prices of a group
+    Group(SetGroup),
+}
+
+/// What a price applies to.
+#[derive(Args)]
+struct Of {
+    /// A workflow
+    #[arg(long, value_name = "ID", conflicts_with_all = ["bot", "operation"])]
+    workflow: Option<UpstreamId>,
+    /// A bot
+    #[arg(long, value_name = "ID", conflicts_with = "operation")]
+    bot: Option<UpstreamId>,
+    /// An operation: `chat`, `workflow_run` or `workflow_stream_run`
+    #[arg(long, value_name = "NAME", value_parser = operation, conflicts_with = "account")]
+    operation: Option<Operation>,
+    /// Only for this account, by id or name
+    #[arg(long)]
+    account: Option<String>,
+}
+
+fn operation(text: &str) -> Result<Operation, &'static str> {
+    Operation::from_name(text).ok_or("is not an operation")
+}
+
+/// How much; amounts are in quota.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct HowMuch {
+    /// The same for every call that succeeds
+    #[arg(long, value_name = "QUOTA", value_parser = amount::price,
+          conflicts_with_all = ["per_million_input", "per_million_output", "free"])]
+    per_call: Option<Nanos>,
+    /// For a million tokens in
+    #[arg(long, value_name = "QUOTA", value_parser = amount::price,
+          requires = "per_million_output", conflicts_with = "free")]
+    per_million_input: Option<Nanos>,
+    /// For a million tokens out
+    #[arg(long, value_name = "QUOTA", value_parser = amount::price,
+          requires = "per_million_input", conflicts_with = "free")]
+    per_million_output: Option<Nanos>,
+    /// Nothing
+    #[arg(long)]
+    free: bool,
+}
+
+/// `weir price set`
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Set {
+    #[command(flatten)]
+    of: Of,
+    #[command(flatten)]
+    how_much: HowMuch,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// `weir price unset`
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Unset {
+    #[command(flatten)]
+    of: Of,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// `weir price group`
+#[derive(Args)]
+pub(super) struct SetGroup {
+    /// The group's name
+    name: Group,
+    /// A decimal such as 1.2
+    #[arg(value_parser = amount::ratio)]
+    ratio: Ratio,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl PriceCommand {
+    pub(super) async fn run(self) -> Result<Answer, Error> {
+        match self {
+            Self::Set(set) => set.run().await,
+            Self::Unset(unset) => unset.run().await,
+            Self::List(settings) => {
+                let pool = database::pool(&settings.database_url)?;
+                let mut connection = pool.acquire().await?;
+                let book = price::newest(&mut connection).await?;
+                Answer::new(&BookDoc::from(&book), text(&book))
+            }
+            Self::Group(group) => group.run().await,
+        }
+    }
+}
+
+impl Of {
+    async fn scope(self, pool: &PgPool) -> Result<Scope, Error> {
+        let account: Option<AccountId> = match &self.account {
+            None => None,
+            Some(account) => {
+                let id = account::find(pool, account).await?.account_id;
+                Some(id.parse().map_err(|error| Error::impossible("account", error))?)
+            }
+        };
+        // The arguments exclude each other, so at most one of them is the subject.
+        Ok(match (account, self.workflow.or(self.bot), self.operation) {
+            (Some(account), Some(subject), _) => Scope::AccountSubject(account, subject),
+            (Some(account), None, _) => Scope::Account(account),
+            (None, Some(subject), _) => Scope::Subject(subject),
+            (None, None, Some(operation)) => Scope::Operation(operation),
+            (None, None, None) => Scope::Coze,
+        })
+    }
+}
+
+impl HowMuch {
+    fn price(&self) -> Price {
+        match (self.per_call, self.per_million_input, self.per_million_output) {
+            (Some(amount), _, _) => Price::PerCall { amount },
+            (None, Some(input_per_million), Some(output_per_million)) => {
+                Price::PerToken { input_per_million, output_per_million }
+            }
+            _ => Price::Free,
+        }
+    }
+}
+
+impl Set {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let scope = self.of.scope(&pool).await?;
+        let price = self.how_much.price();
+        let reason = format!("set {} to {}", name(&scope), price_text(&price));
+        let set = |book: &mut PriceBook| {
+            book.prices.insert(scope, price);
+        };
+        answer(price::change(&pool, ACTOR, &reason, set).await?)
+    }
+}
+
+impl Unset {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let scope = self.of.scope(&pool).await?;
+        if scope == Scope::Coze {
+            // Without it every call that no other price covers would be refused.
+            return Err(Error::invalid("price", "of everything else can be set, not cleared"));
+        }
+        let reason = format!("clear {}", name(&scope));
+        let unset = |book: &mut PriceBook| {
+            book.prices.remove(&scope);
+        };
+        answer(price::change(&pool, ACTOR, &reason, unset).await?)
+    }
+}
+
+impl SetGroup {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let reason = format!("set group {} to ratio {}", self.name, ratio_text(self.ratio));
+        let set = |book: &mut PriceBook| {
+            // A group that is not named has ratio 1.
+            if self.ratio == Ratio::ONE {
+                book.groups.remove(&self.name)
+            } else {
+                book.groups.insert(self.name.clone(), self.ratio)
+            };
+        };
+        answer(price::change(&pool, ACTOR, &reason, set).await?)
+    }
+}
+
+fn answer(changed: Changed) -> Result<Answer, Error> {
+    let (book, did) = match changed {
+        Changed::To(book) => (book, true),
+        Changed::Nothing(book) => (book, false),
+    };
+    let text = if did {
+        format!("Price book {} is in force.", book.version)
+    } else {
+        format!("Price book {} says so already; nothing done.", book.version)
+    };
+    Answer::new(&json!({ "version": book.version, "changed": did }), text)
+}
+
+fn name(scope: &Scope) -> String {
+    match scope {
+        Scope::AccountSubject(account, subject) => format!("{subject} for {account}"),
+        Scope::Account(account) => format!("everything for {account}"),
+        Scope::Subject(subject) => subject.to_string(),
+        Scope::Operation(operation) => operation.to_string(),
+        Scope::Coze => "everything else".to_owned(),
+    }
+}
+
+fn price_text(price: &Price) -> String {
+    match price {
+        Price::PerCall { amount } => format!("{} quota a call", amount.in_quota()),
+        Price::PerToken { input_per_million, output_per_million } => format!(
+            "{} quota a million tokens in, {} out",
+            input_per_million.in_quota(),
+            output_per_million.in_quota()
+        ),
+        Price::Free => "free".to_owned(),
+    }
+}
+
+fn ratio_text(ratio: Ratio) -> String {
+    let nanos = i64::from(ratio.ppm()).saturating_mul(NANOS_PER_PPM);
+    Nanos::new(nanos).in_currency().to_string()
+}
+
+fn text(book: &PriceBook) -> String {
+    let mut lines: Vec<_> =
+        book.prices.iter().map(|(scope, price)| [name(scope), price_text(price)]).collect();
+    let group = |(group, ratio): (&Group, &Ratio)| {
+        [format!("group {group}"), format!("times {}", ratio_text(*ratio))]
+    };
+    lines.extend(book.groups.iter().map(group));
+    format!("Price book {}\n\n{}", book.version, table(["of", "price"], &lines))
+}

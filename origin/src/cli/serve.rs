@@ -1,0 +1,90 @@
+//! `weir serve`: pulls and answers until it is told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::{DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings};
+use crate::database;
+use crate::error::Error;
+use crate::http::{self, Admin, Site};
+use crate::pull;
+use crate::pull::edge::Edge;
+use crate::read::health::Process;
+use crate::signing::Signer;
+
+use super::Answer;
+
+/// Longest wait for requests and pulls that are under way when it is time to stop.
+const SHUTDOWN_MS_MAX: u64 = 10_000;
+
+/// `weir serve`
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) settings: ServeSettings,
+    #[command(flatten)]
+    edge: EdgeSettings,
+    #[command(flatten)]
+    signing: SigningSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let signer = Arc::new(Signer::parse(&self.signing.signing_key)?);
+        let edge = Arc::new(Edge::new(&self.edge.edge_url, Arc::clone(&signer))?);
+        let pool = database::pool(&self.database.database_url)?;
+        let ServeSettings { listen, pull_interval_ms: interval_ms, admin_user, .. } = self.settings;
+        let admin = self.settings.admin_password.map(|secret| Admin::new(&admin_user, &secret));
+        let process = Process { began, interval_ms };
+        let site = Arc::new(Site { pool: pool.clone(), signer, admin, process });
+
+        let (stop, stopped) = watch::channel(false);
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| Error::invalid("WEIR_LISTEN", format_args!("{listen}: {error}")))?;
+        let address = listener.local_addr().unwrap_or(listen);
+        info!(%address, edge = self.edge.edge_url, interval_ms, "serving");
+        let pulls = tokio::spawn(pull::run::run(pool.clone(), edge, interval_ms, stopped.clone()));
+        let mut asked = stopped;
+        let serving =
+            axum::serve(listener, http::router(site)).with_graceful_shutdown(async move {
+                // An error means that the sender is gone, which is a reason to stop too.
+                let _ = asked.wait_for(|stop| *stop).await;
+            });
+        let serving = tokio::spawn(serving.into_future());
+
+        wait_for_signal().await?;
+        info!("stopping");
+        // Both ends are gone already if this fails.
+        let _ = stop.send(true);
+        let ended = async { tokio::join!(pulls, serving) };
+        let patience = Duration::from_millis(SHUTDOWN_MS_MAX);
+        if tokio::time::timeout(patience, ended).await.is_ok() {
+            info!("stopped");
+        } else {
+            warn!("stopped with work under way; it will be done again");
+        }
+        Answer::new(&json!({ "stopped": true }), "")
+    }
+}
+
+/// SIGTERM from whoever runs it, SIGINT from a terminal.
+async fn wait_for_signal() -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| Error::invalid("signals", error));
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The connection to Postgres, its schema, and named transactions.
+//!
+//! # Bounds
+//! At most [`CONNECTIONS_MAX`] connections; whoever waits longer than [`ACQUIRE_MS_MAX`] for one is
+//! told that the database is away.
+
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr as _;
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tracing::debug;
+
+use crate::error::Error;
+
+/// Most connections: two for each of the eight pulls at once, one that listens, the rest for readers.
+const CONNECTIONS_MAX: u32 = 24;
+/// Longest wait for a connection.
+const ACQUIRE_MS_MAX: u64 = 3_000;
+
+/// Every migration, compiled in.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// A pool that connects when it is first used, so that a database that is away does not keep the
+/// process from starting.
+pub fn pool(url: &str) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| Error::invalid("DATABASE_URL", error))?
+        .application_name("weir");
+    Ok(PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(Duration::from_millis(ACQUIRE_MS_MAX))
+        .connect_lazy_with(options))
+}
+
+/// A transaction with a name, which is what its log line and its metric are called by.
+///
+/// Dropped without [`Tx::commit`] it leaves nothing behind.
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    name: &'static str,
+    began: Instant,
+}
+
+impl Tx {
+    /// Begins one.
+    pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Self, Error> {
+        Ok(Self { inner: pool.begin().await?, name, began: Instant::now() })
+    }
+
+    /// Makes everything done in it true at once.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.inner.commit().await?;
+        let duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        debug!(tx = self.name, duration_us, "committed");
+        Ok(())
+    }
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+}

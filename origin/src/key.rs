@@ -1,0 +1,146 @@
+//! Keys: issued, listed, revoked. The key itself is shown once and stored nowhere.
+
+use chrono::{DateTime, Utc};
+use meter::time::UnixMs;
+use serde::{Serialize, Serializer};
+use sqlx::PgPool;
+
+use crate::account::{AccountRow, check_name};
+use crate::clock;
+use crate::database::Tx;
+use crate::draw;
+use crate::error::Error;
+use crate::journal;
+use crate::signing::{Signer, key_claims};
+
+/// Most keys in one list.
+pub const KEYS_LISTED_MAX: i64 = 10_000;
+
+/// A key that was just made.
+#[derive(Debug, Serialize)]
+pub struct IssuedKey {
+    /// Its id.
+    pub key_id: String,
+    /// Whose it is.
+    pub account_id: String,
+    /// For people.
+    pub name: String,
+    /// What callers send. Not kept anywhere.
+    pub key: String,
+}
+
+/// A key as the database knows it.
+#[derive(Debug, Serialize)]
+pub struct KeyRow {
+    /// Its id.
+    #[serde(rename = "key_id")]
+    pub api_key_id: String,
+    /// Whose it is.
+    pub account_id: String,
+    /// For people.
+    pub name: String,
+    /// When it was issued.
+    #[serde(serialize_with = "time")]
+    pub created_at: DateTime<Utc>,
+    /// When it stops being good.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    #[serde(serialize_with = "optional_time")]
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When the last posted call that used it was admitted.
+    #[serde(serialize_with = "optional_time")]
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&clock::text(*time))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
+fn optional_time<S: Serializer>(
+    time: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(clock::text).serialize(serializer)
+}
+
+/// Issues a key. The edge needs no notice: it knows the account and the signature.
+pub async fn issue(
+    pool: &PgPool,
+    signer: &Signer,
+    account: &AccountRow,
+    name: &str,
+    now: UnixMs,
+    expires_at: Option<UnixMs>,
+) -> Result<IssuedKey, Error> {
+    check_name("name", name)?;
+    let key_id = draw::id("key_")?;
+    let claims = key_claims(&account.account_id, &key_id, &account.journal_id);
+    let key = signer.issue(claims, now, expires_at)?;
+    sqlx::query!(
+        "INSERT INTO api_key (api_key_id, account_id, journal_id, name, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        key_id,
+        account.account_id,
+        account.journal_id,
+        name,
+        clock::timestamp(now)?,
+        expires_at.map(clock::timestamp).transpose()?
+    )
+    .execute(pool)
+    .await?;
+    Ok(IssuedKey { key_id, account_id: account.account_id.clone(), name: name.to_owned(), key })
+}
+
+/// Revokes a key; the edge refuses it from the pull that this wakes. A second time changes nothing.
+pub async fn revoke(pool: &PgPool, key_id: &str, now: UnixMs) -> Result<KeyRow, Error> {
+    let key = find(pool, key_id).await?;
+    let mut tx = Tx::begin(pool, "revoke_key").await?;
+    let journal =
+        sqlx::query_scalar!("SELECT journal_id FROM account WHERE account_id = $1", key.account_id)
+            .fetch_one(&mut *tx)
+            .await?;
+    let revision = journal::bump(&mut tx, &journal).await?;
+    let revoked = sqlx::query!(
+        "UPDATE api_key SET revoked_at = $2, revoked_revision = $3
+         WHERE api_key_id = $1 AND revoked_at IS NULL",
+        key_id,
+        clock::timestamp(now)?,
+        revision
+    )
+    .execute(&mut *tx)
+    .await?;
+    if revoked.rows_affected() == 1 {
+        tx.commit().await?;
+    }
+    find(pool, key_id).await
+}
+
+/// The key with this id.
+pub async fn find(pool: &PgPool, key_id: &str) -> Result<KeyRow, Error> {
+    let row = sqlx::query_as!(
+        KeyRow,
+        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at
+         FROM api_key WHERE api_key_id = $1",
+        key_id
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.ok_or_else(|| Error::NotFound { what: "key", name: key_id.to_owned() })
+}
+
+/// Keys, oldest first: an account's, or all.
+pub async fn list(pool: &PgPool, account_id: Option<&str>) -> Result<Vec<KeyRow>, Error> {
+    let rows = sqlx::query_as!(
+        KeyRow,
+        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at
+         FROM api_key WHERE $1::text IS NULL OR account_id = $1
+         ORDER BY created_at, api_key_id LIMIT $2",
+        account_id,
+        KEYS_LISTED_MAX
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,8 @@
+//! The ledger: what is written when money moves, and what was noticed on the way.
+//!
+//! Path: pull → **ledger** → read.
+
+pub mod credit;
+pub mod finding;
+pub mod post;
+mod rows;

@@ -1,0 +1,32 @@
+//! Weir's origin: pulls the journals at the edge, posts them to Postgres, answers and shows; and the
+//! `weir` command line.
+//!
+//! Everything here is a shell around the rules in `meter`: it moves rows, bytes and time. It knows the
+//! edge only as a URL that speaks the pull.
+//!
+//! # Order
+//! The modules stand in the order of the path: what everything leans on, who pays and for how much,
+//! what is pulled, posted and read, and the two ways in, HTTP and the command line.
+
+// What everything leans on.
+pub mod clock;
+pub mod draw;
+pub mod error;
+pub mod database;
+pub mod signing;
+
+// Who pays, and for how much.
+pub mod journal;
+pub mod account;
+pub mod key;
+pub mod price;
+
+// What comes up from the edge.
+pub mod ledger;
+pub mod pull;
+
+// What comes out of it, and how to ask.
+pub mod read;
+pub mod http;
+pub mod config;
+pub mod cli;

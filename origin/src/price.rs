@@ -1,0 +1,116 @@
+//! Price books: read, changed into a new version, put in force.
+//!
+//! A book is never edited: a change reads the newest one, alters a copy and stores it under the next
+//! number. The journals' rows are locked first, so that two changes at once become two versions, one
+//! on top of the other.
+
+use std::collections::BTreeMap;
+
+use meter::price::PriceBook;
+use meter::wire::book::BookDoc;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+
+use crate::database::Tx;
+use crate::error::Error;
+
+/// A change that was asked for.
+pub enum Changed {
+    /// A new book, in force from now on.
+    To(PriceBook),
+    /// The newest book says that already.
+    Nothing(PriceBook),
+}
+
+fn read(doc: &BookDoc) -> Result<PriceBook, Error> {
+    doc.try_into().map_err(Error::unreadable("price_book"))
+}
+
+/// The newest book.
+pub async fn newest(connection: &mut PgConnection) -> Result<PriceBook, Error> {
+    let doc = sqlx::query_scalar!(
+        r#"SELECT document AS "document: Json<BookDoc>" FROM price_book
+           ORDER BY price_book_id DESC LIMIT 1"#
+    )
+    .fetch_one(connection)
+    .await?;
+    read(&doc)
+}
+
+/// One book, as it was stored.
+pub async fn document(connection: &mut PgConnection, version: i32) -> Result<BookDoc, Error> {
+    let doc = sqlx::query_scalar!(
+        r#"SELECT document AS "document: Json<BookDoc>" FROM price_book WHERE price_book_id = $1"#,
+        version
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(doc.0)
+}
+
+/// The books with these versions, as far as they are known.
+pub async fn books(
+    connection: &mut PgConnection,
+    versions: &[i64],
+) -> Result<BTreeMap<u32, PriceBook>, Error> {
+    let docs = sqlx::query_scalar!(
+        r#"SELECT document AS "document: Json<BookDoc>" FROM price_book
+           WHERE price_book_id = ANY($1)"#,
+        versions as &[i64]
+    )
+    .fetch_all(connection)
+    .await?;
+    docs.iter().map(|doc| read(doc).map(|book| (book.version, book))).collect()
+}
+
+/// Makes a new book out of the newest one, in force at once in every journal.
+pub async fn change(
+    pool: &PgPool,
+    actor: &str,
+    reason: &str,
+    change: impl FnOnce(&mut PriceBook),
+) -> Result<Changed, Error> {
+    let mut tx = Tx::begin(pool, "change_prices").await?;
+    sqlx::query!("SELECT journal_id FROM journal ORDER BY journal_id FOR UPDATE")
+        .fetch_all(&mut *tx)
+        .await?;
+    let before = newest(&mut tx).await?;
+    let mut book = before.clone();
+    change(&mut book);
+    if book == before {
+        return Ok(Changed::Nothing(before));
+    }
+    book.version = before.version.checked_add(1).ok_or(meter::money::OutOfRange)?;
+    let doc = BookDoc::from(&book);
+    // What could not be read back is not stored: a book must not be too large or say one thing twice.
+    PriceBook::try_from(&doc).map_err(|error| Error::invalid("price", error))?;
+    sqlx::query!(
+        "INSERT INTO price_book (price_book_id, document, actor, reason) VALUES ($1, $2, $3, $4)",
+        i32::try_from(book.version)?,
+        Json(&doc) as _,
+        actor,
+        reason
+    )
+    .execute(&mut *tx)
+    .await?;
+    put_in_force(&mut tx, None).await?;
+    tx.commit().await?;
+    Ok(Changed::To(book))
+}
+
+/// Gives a journal, or each of them, the newest book that has started, unless it has it already.
+pub async fn put_in_force(
+    connection: &mut PgConnection,
+    journal: Option<&str>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE journal SET revision = revision + 1, book_revision = revision + 1,
+                            price_book_id = due.version
+         FROM (SELECT max(price_book_id) AS version FROM price_book WHERE starts_at <= now()) AS due
+         WHERE price_book_id < due.version AND ($1::text IS NULL OR journal_id = $1)",
+        journal
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

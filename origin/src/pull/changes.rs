@@ -1,0 +1,124 @@
+//! What goes down with a pull: the changes that the edge has not applied yet.
+//!
+//! # Correctness
+//! Each change carries the revision that its transaction took from the journal's row, under that row's
+//! lock. So once revision N is seen, every change up to N is seen by any later statement, and "up to N"
+//! leaves nothing out. A row that changes again while this reads moves behind N and goes with the next
+//! pull; whole states are sent, so a newer state than N's does no harm.
+//!
+//! # Bounds
+//! At most [`CHANGES_MAX`] accounts and as many revoked keys; `upto` says how far they really go.
+
+use meter::account::{Account, Overdraft, Status};
+use meter::money::Nanos;
+use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes};
+use sqlx::PgConnection;
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::price;
+
+/// Something with the revision at which it changed.
+struct At<T> {
+    revision: i64,
+    value: T,
+}
+
+/// The changes behind what the edge has applied; `None` when there are none.
+pub async fn read(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Option<Changes>, Error> {
+    if journal.revision <= journal.applied || !is_the_store_we_know(journal) {
+        return Ok(None);
+    }
+    let mut upto = journal.revision;
+    let accounts = cut(accounts(connection, journal).await?, &mut upto);
+    let revoked_keys = cut(revoked_keys(connection, journal).await?, &mut upto);
+    let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
+    let accounts: Vec<AccountDoc> = accounts.into_iter().filter_map(within).collect();
+    let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
+    let revoked_keys = revoked_keys.into_iter().filter_map(within).collect();
+    let book_is_new = journal.book_revision > journal.applied && journal.book_revision <= upto;
+    let book =
+        if book_is_new { Some(price::document(connection, journal.book).await?) } else { None };
+    Ok(Some(Changes { upto: u64::try_from(upto)?, accounts, revoked_keys, book }))
+}
+
+/// A store that was lost and began anew is told nothing: it would let its accounts spend their credits
+/// a second time. An operator decides.
+fn is_the_store_we_know(journal: &Journal) -> bool {
+    match (&journal.cursor.epoch, &journal.seen_epoch) {
+        (Some(known), Some(seen)) => known.as_str() == seen,
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Keeps what fits into one request. What is left out begins at a revision that `upto` then stays below.
+fn cut<T>(mut changed: Vec<At<T>>, upto: &mut i64) -> Vec<At<T>> {
+    if let Some(left_out) = changed.get(CHANGES_MAX) {
+        *upto = (*upto).min(left_out.revision.saturating_sub(1));
+    }
+    changed.truncate(CHANGES_MAX);
+    changed
+}
+
+/// One more than fits, so that it shows whether something is left out.
+fn limit() -> Result<i64, Error> {
+    Ok(i64::try_from(CHANGES_MAX)?.saturating_add(1))
+}
+
+async fn accounts(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Vec<At<AccountDoc>>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT a.account_id, a.status, a.group_name, a.overdraft_nanos, a.revision,
+                  coalesce(b.credits_nanos, 0) AS "credits_nanos!"
+           FROM account a LEFT JOIN balance b USING (account_id)
+           WHERE a.journal_id = $1 AND a.revision > $2 AND a.revision <= $3
+           ORDER BY a.revision LIMIT $4"#,
+        journal.name.as_str(),
+        journal.applied,
+        journal.revision,
+        limit()?
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let impossible = |problem: &dyn std::fmt::Display| {
+                Error::impossible("account", format_args!("{}: {problem}", row.account_id))
+            };
+            let account = Account {
+                id: row.account_id.parse().map_err(|error| impossible(&error))?,
+                status: Status::from_name(&row.status).ok_or_else(|| impossible(&row.status))?,
+                group: row.group_name.parse().map_err(|error| impossible(&error))?,
+                overdraft: row
+                    .overdraft_nanos
+                    .map_or(Overdraft::Unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
+                credits: Nanos::new(row.credits_nanos),
+            };
+            Ok(At { revision: row.revision, value: AccountDoc::from(&account) })
+        })
+        .collect()
+}
+
+async fn revoked_keys(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Vec<At<String>>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT api_key_id, revoked_revision AS "revision!"
+           FROM api_key
+           WHERE journal_id = $1 AND revoked_revision > $2 AND revoked_revision <= $3
+           ORDER BY revoked_revision LIMIT $4"#,
+        journal.name.as_str(),
+        journal.applied,
+        journal.revision,
+        limit()?
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| At { revision: row.revision, value: row.api_key_id }).collect())
+}

@@ -1,0 +1,219 @@
+//! The edge, as the origin knows it: one URL that speaks the pull.
+//!
+//! # Bounds
+//! A pull takes at most [`PULL_MS_MAX`] and its answer has at most [`PULL_BYTES_MAX`] bytes. Nothing is
+//! tried twice here; the loop decides when the next attempt is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use meter::entry::{Entry, Tail};
+use meter::ids::JournalName;
+use meter::reconcile::Page;
+use meter::time::UnixMs;
+use meter::wire::WireError;
+use meter::wire::pull::{
+    PAGE_ENTRIES_MAX, PULL_BYTES_MAX, PULL_VERSION, PullReply, PullRequest, TailDoc,
+};
+
+use crate::error::Error;
+use crate::ledger::post::Said;
+use crate::signing::Signer;
+
+/// Longest pull, from connecting to the last byte: a megabyte from the other side of the world.
+const PULL_MS_MAX: u64 = 30_000;
+/// Longest time for the connection alone.
+const CONNECT_MS_MAX: u64 = 5_000;
+/// How long an idle connection is kept for the next pull; longer than the usual interval.
+const IDLE_MS_MAX: u64 = 30_000;
+/// Characters of a refusal's body that are told to the operator.
+const DETAIL_CHARS_MAX: usize = 200;
+
+/// Why a pull brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// It could not be signed, or something at the origin is wrong.
+    #[error(transparent)]
+    Origin(#[from] Error),
+    /// The edge did not answer.
+    #[error("the edge could not be reached: {0}")]
+    Unreachable(String),
+    /// The edge took too long.
+    #[error("the edge did not answer within {PULL_MS_MAX} ms")]
+    TooSlow,
+    /// The edge answered with more than a page.
+    #[error("the edge's answer has more than {PULL_BYTES_MAX} bytes")]
+    TooLarge,
+    /// The edge said no.
+    #[error("the edge answered {status}: {detail}")]
+    Refused {
+        /// With this status.
+        status: StatusCode,
+        /// And these words.
+        detail: String,
+    },
+    /// The answer is not what a pull brings.
+    #[error("the edge's answer is not a page: {0}")]
+    NotAPage(String),
+}
+
+impl From<WireError> for PullError {
+    fn from(error: WireError) -> Self {
+        Self::NotAPage(error.to_string())
+    }
+}
+
+/// What a pull brought, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The page.
+    pub page: Page,
+    /// What the journal said of itself.
+    pub said: Said,
+}
+
+/// The seam to the edge.
+pub struct Edge {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    url: String,
+    signer: Arc<Signer>,
+}
+
+impl Edge {
+    /// The edge at this URL, pulled with this key.
+    pub fn new(url: &str, signer: Arc<Signer>) -> Result<Self, Error> {
+        const FIELD: &str = "WEIR_EDGE_URL";
+        let uri: Uri = url.parse().map_err(|error| Error::invalid(FIELD, error))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(Error::invalid(FIELD, "is not an http or https URL"));
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(Duration::from_millis(CONNECT_MS_MAX)));
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|error| {
+                Error::invalid(FIELD, format_args!("needs root certificates: {error}"))
+            })?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_millis(IDLE_MS_MAX))
+            .build(connector);
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), signer })
+    }
+
+    /// Pulls one page.
+    pub async fn pull_page(
+        &self,
+        journal: &JournalName,
+        request: &PullRequest,
+        now: UnixMs,
+    ) -> Result<Pulled, PullError> {
+        let limit = Duration::from_millis(PULL_MS_MAX);
+        let (status, body) = tokio::time::timeout(limit, self.send(journal, request, now))
+            .await
+            .map_err(|_| PullError::TooSlow)??;
+        if status != StatusCode::OK {
+            let detail = String::from_utf8_lossy(&body).chars().take(DETAIL_CHARS_MAX).collect();
+            return Err(PullError::Refused { status, detail });
+        }
+        let reply: PullReply = serde_json::from_slice(&body)
+            .map_err(|error| PullError::NotAPage(error.to_string()))?;
+        read(journal, request, &reply)
+    }
+
+    async fn send(
+        &self,
+        journal: &JournalName,
+        request: &PullRequest,
+        now: UnixMs,
+    ) -> Result<(StatusCode, Bytes), PullError> {
+        let token = self.signer.pull_token(journal, now)?;
+        let body =
+            serde_json::to_vec(request).map_err(|error| Error::impossible("journal", error))?;
+        let request = Request::post(format!("{}/_weir/journals/{journal}/pull", self.url))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| Error::invalid("WEIR_EDGE_URL", error))?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| PullError::Unreachable(innermost(&error)))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), PULL_BYTES_MAX).collect().await;
+        match body {
+            Ok(body) => Ok((status, body.to_bytes())),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(PullError::TooLarge)
+            }
+            Err(error) => Err(PullError::Unreachable(innermost(error.as_ref()))),
+        }
+    }
+}
+
+/// What really went wrong: the outer errors only say that something did.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Reads an answer as a page of this journal.
+fn read(
+    journal: &JournalName,
+    request: &PullRequest,
+    reply: &PullReply,
+) -> Result<Pulled, PullError> {
+    let PullReply {
+        v,
+        journal: named,
+        epoch,
+        applied,
+        entries,
+        head,
+        open_holds,
+        oldest_hold_at_ms,
+    } = reply;
+    let not_a_page = |problem: String| Err(PullError::NotAPage(problem));
+    if *v != PULL_VERSION {
+        return not_a_page(format!("version {v}, {PULL_VERSION} is known"));
+    }
+    if named != journal.as_str() {
+        return not_a_page(format!("it is of journal {named:?}"));
+    }
+    let limit = request.limit.min(PAGE_ENTRIES_MAX);
+    if entries.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
+        return not_a_page(format!("{} entries, {limit} were asked for", entries.len()));
+    }
+    let entries = entries
+        .iter()
+        .map(|doc| {
+            let unreadable = |error| PullError::NotAPage(format!("entry {}: {error}", doc.seq));
+            Entry::try_from(doc).map_err(unreadable)
+        })
+        .collect::<Result<_, _>>()?;
+    let epoch = epoch.parse().map_err(|error| PullError::NotAPage(format!("`epoch` {error}")))?;
+    let head: &TailDoc = head;
+    let page = Page { epoch, entries, head: Tail::try_from(head)? };
+    let said = Said {
+        applied: *applied,
+        open_holds: *open_holds,
+        oldest_hold_at: oldest_hold_at_ms.map(UnixMs::new),
+    };
+    Ok(Pulled { page, said })
+}

@@ -1,0 +1,134 @@
+//! The pull: entries come up, changes go down.
+//!
+//! Path: the edge's journal → **pull** → ledger. One [`attempt`] asks a journal for one page behind the
+//! cursor, tells it what changed, and posts what came. It can be cut off anywhere: what was not
+//! committed did not happen, and the next attempt asks for the same page again.
+//!
+//! # Correctness
+//! An advisory lock decides which of several origins pulls a journal, so that they do not do the same
+//! work twice. Nothing rests on it: two that did pull at once would meet at the journal's row.
+
+pub mod changes;
+pub mod edge;
+pub mod run;
+
+use meter::ids::JournalName;
+use meter::reconcile::Finding;
+use meter::wire::pull::{PAGE_ENTRIES_MAX, PULL_VERSION, PullRequest};
+use sqlx::postgres::PgAdvisoryLock;
+use sqlx::{Either, PgPool};
+use tracing::{error, info};
+
+use crate::clock;
+use crate::error::Error;
+use crate::journal::{self, Journal};
+use crate::ledger::post::{self, Posted};
+use crate::price;
+
+use edge::{Edge, PullError, Pulled};
+
+/// Characters of an error that are kept for health to show.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub enum Attempt {
+    /// Everything there is was posted and told.
+    UpToDate,
+    /// A page was posted or changes were told, and more is waiting.
+    More,
+    /// The journal's page may not be posted.
+    Stopped(Finding),
+    /// Another origin is pulling this journal.
+    Elsewhere,
+}
+
+/// Pulls one page of a journal and posts it. A failure is also kept in the journal's row.
+pub async fn attempt(pool: &PgPool, edge: &Edge, name: &JournalName) -> Result<Attempt, PullError> {
+    let tried = attempt_locked(pool, edge, name).await;
+    if let Err(error) = &tried {
+        error!(journal = name.as_str(), %error, "a pull failed");
+        note_error(pool, name, &error.to_string()).await;
+    }
+    tried
+}
+
+async fn attempt_locked(
+    pool: &PgPool,
+    edge: &Edge,
+    name: &JournalName,
+) -> Result<Attempt, PullError> {
+    let lock = PgAdvisoryLock::new(format!("weir pull {name}"));
+    let connection = pool.acquire().await.map_err(Error::from)?;
+    // Dropped at any point, the guard gives the lock back before its connection is used again.
+    let guard = match lock.try_acquire(connection).await.map_err(Error::from)? {
+        Either::Left(guard) => guard,
+        Either::Right(_) => return Ok(Attempt::Elsewhere),
+    };
+    let outcome = pull_and_post(pool, edge, name).await;
+    guard.release_now().await.map_err(Error::from)?;
+    outcome
+}
+
+async fn pull_and_post(
+    pool: &PgPool,
+    edge: &Edge,
+    name: &JournalName,
+) -> Result<Attempt, PullError> {
+    let (journal, request) = prepare(pool, name).await?;
+    let now = clock::now();
+    let Pulled { page, said } = edge.pull_page(name, &request, now).await?;
+    let applied = said.applied;
+    let posted = post::page(pool, name, &journal.cursor, page, &said, now).await?;
+    Ok(match posted {
+        Posted::Stopped(finding) => Attempt::Stopped(finding),
+        Posted::Overtaken => Attempt::More,
+        Posted::Entries { count, more } => {
+            if count > 0 {
+                info!(journal = name.as_str(), entries = count, "posted a page");
+            }
+            // Only what moved something is followed up at once, so that a journal which stands still
+            // is not asked without pause.
+            let go_on = (more && count > 0) || told_in_part(&journal, &request, applied);
+            if go_on { Attempt::More } else { Attempt::UpToDate }
+        }
+    })
+}
+
+/// Whether the changes sent were applied, and there are others behind them.
+fn told_in_part(journal: &Journal, request: &PullRequest, applied: u64) -> bool {
+    let revision = u64::try_from(journal.revision).unwrap_or_default();
+    let Some(changes) = &request.changes else { return false };
+    changes.upto < revision && applied >= changes.upto
+}
+
+/// Where the journal stands, and what to ask and tell it.
+async fn prepare(pool: &PgPool, name: &JournalName) -> Result<(Journal, PullRequest), Error> {
+    let mut connection = pool.acquire().await?;
+    price::put_in_force(&mut connection, Some(name.as_str())).await?;
+    let journal = journal::read(&mut connection, name).await?;
+    let changes = changes::read(&mut connection, &journal).await?;
+    let request = PullRequest {
+        v: PULL_VERSION,
+        epoch: journal.cursor.epoch.as_ref().map(ToString::to_string),
+        ack: journal.cursor.tail.seq,
+        limit: PAGE_ENTRIES_MAX,
+        changes,
+    };
+    Ok((journal, request))
+}
+
+/// Keeps the error where health looks for it. When the database itself is away, the log has it.
+async fn note_error(pool: &PgPool, name: &JournalName, error: &str) {
+    let text: String = error.chars().take(ERROR_CHARS_MAX).collect();
+    let noted = sqlx::query!(
+        "UPDATE journal SET last_error = $2, last_error_at = now() WHERE journal_id = $1",
+        name.as_str(),
+        text
+    )
+    .execute(pool)
+    .await;
+    if let Err(error) = noted {
+        error!(journal = name.as_str(), %error, "the failed pull could not be noted");
+    }
+}

@@ -1,0 +1,248 @@
+//! Calls, newest first, page by page.
+//!
+//! A page ends at an entry, and the next one begins behind it: by its time, then by its number. So a
+//! call is listed once however many are posted meanwhile.
+//!
+//! # Bounds
+//! At most [`PAGE_CALLS_MAX`] calls a page.
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use chrono::{DateTime, Utc};
+use meter::money::Nanos;
+use meter::wire::book::PriceDoc;
+use serde::Serialize;
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+use crate::clock;
+use crate::error::Error;
+
+/// Calls in a page that names no limit.
+pub const PAGE_CALLS_DEFAULT: i64 = 50;
+/// Most calls in a page.
+pub const PAGE_CALLS_MAX: i64 = 500;
+/// Longest cursor that is looked at, in characters.
+const CURSOR_CHARS_MAX: usize = 100;
+/// Nanos of the currency in one part per million of a ratio, for printing it as a decimal.
+const NANOS_PER_PPM: i64 = 1_000;
+
+/// Which calls are asked for; `None` does not narrow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this account.
+    pub account: Option<String>,
+    /// To this workflow.
+    pub workflow: Option<String>,
+    /// To this bot.
+    pub bot: Option<String>,
+    /// Of this operation.
+    pub operation: Option<String>,
+    /// With this key.
+    pub key: Option<String>,
+    /// That ended like this.
+    pub ending: Option<String>,
+}
+
+/// Where a page begins: behind this entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    finished_at: DateTime<Utc>,
+    entry_id: i64,
+}
+
+impl Place {
+    /// As it is handed out.
+    fn text(self) -> String {
+        let text = format!("{}.{}", self.finished_at.timestamp_millis(), self.entry_id);
+        Base64UrlUnpadded::encode_string(text.as_bytes())
+    }
+
+    /// Reads back what was handed out.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::read(text).ok_or_else(|| Error::invalid("cursor", "is not one that was handed out"))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        if text.len() > CURSOR_CHARS_MAX {
+            return None;
+        }
+        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        let (ms, entry_id) = str::from_utf8(&bytes).ok()?.split_once('.')?;
+        let finished_at = DateTime::from_timestamp_millis(ms.parse().ok()?)?;
+        Some(Self { finished_at, entry_id: entry_id.parse().ok()? })
+    }
+}
+
+/// One call, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of an entry, spelled out")]
+pub struct Call {
+    pub call_id: String,
+    pub account: String,
+    pub key: String,
+    pub operation: String,
+    pub subject_kind: String,
+    pub subject: String,
+    pub admitted_at: String,
+    pub finished_at: String,
+    pub ending: String,
+    pub status: Option<i32>,
+    pub code: Option<i64>,
+    pub usage: Option<CallUsage>,
+    pub source: String,
+    pub price: PriceDoc,
+    pub group: String,
+    pub ratio: String,
+    pub book: i64,
+    pub amount_nanos: i64,
+    pub amount_quota: String,
+    pub chat_id: Option<String>,
+    pub conversation_id: Option<String>,
+    pub execute_id: Option<String>,
+    pub log_id: Option<String>,
+    pub journal: String,
+    pub seq: i64,
+}
+
+/// A call's tokens, where known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Usage`")]
+pub struct CallUsage {
+    pub input: Option<i64>,
+    pub output: Option<i64>,
+    pub total: i64,
+}
+
+/// A page of calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// Newest first.
+    pub calls: Vec<Call>,
+    /// Where the next page begins; `None` when this is the last.
+    pub next_cursor: Option<String>,
+}
+
+struct Row {
+    entry_id: i64,
+    journal_id: String,
+    seq: i64,
+    call_id: String,
+    account_id: String,
+    api_key_id: String,
+    operation: String,
+    subject_kind: String,
+    subject_id: String,
+    group_name: String,
+    price_book_id: i64,
+    price: Json<PriceDoc>,
+    ratio_ppm: i64,
+    admitted_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+    ending: String,
+    http_status: Option<i32>,
+    coze_code: Option<i64>,
+    source: String,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    chat_id: Option<String>,
+    conversation_id: Option<String>,
+    execute_id: Option<String>,
+    log_id: Option<String>,
+    amount_nanos: i64,
+}
+
+impl From<Row> for Call {
+    fn from(row: Row) -> Self {
+        let (input, output) = (row.input_tokens, row.output_tokens);
+        let ratio = Nanos::new(row.ratio_ppm.saturating_mul(NANOS_PER_PPM));
+        Self {
+            call_id: row.call_id,
+            account: row.account_id,
+            key: row.api_key_id,
+            operation: row.operation,
+            subject_kind: row.subject_kind,
+            subject: row.subject_id,
+            admitted_at: clock::text(row.admitted_at),
+            finished_at: clock::text(row.finished_at),
+            ending: row.ending,
+            status: row.http_status,
+            code: row.coze_code,
+            usage: row.total_tokens.map(|total| CallUsage { input, output, total }),
+            source: row.source,
+            price: row.price.0,
+            group: row.group_name,
+            ratio: ratio.in_currency().to_string(),
+            book: row.price_book_id,
+            amount_nanos: row.amount_nanos,
+            amount_quota: Nanos::new(row.amount_nanos).in_quota().to_string(),
+            chat_id: row.chat_id,
+            conversation_id: row.conversation_id,
+            execute_id: row.execute_id,
+            log_id: row.log_id,
+            journal: row.journal_id,
+            seq: row.seq,
+        }
+    }
+}
+
+/// One page of calls.
+pub async fn read(
+    pool: &PgPool,
+    filter: &Filter,
+    behind: Option<Place>,
+    limit: i64,
+) -> Result<Calls, Error> {
+    let limit = limit.clamp(1, PAGE_CALLS_MAX);
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"SELECT entry_id, journal_id, seq, call_id, account_id, api_key_id, operation,
+                  subject_kind, subject_id, group_name, price_book_id,
+                  price AS "price: Json<PriceDoc>", ratio_ppm, admitted_at, finished_at, ending,
+                  http_status, coze_code, source, input_tokens, output_tokens, total_tokens,
+                  chat_id, conversation_id, execute_id, log_id, amount_nanos
+           FROM entry
+           WHERE ($1::text IS NULL OR account_id = $1)
+             AND ($2::text IS NULL OR (subject_kind = 'workflow' AND subject_id = $2))
+             AND ($3::text IS NULL OR (subject_kind = 'bot' AND subject_id = $3))
+             AND ($4::text IS NULL OR operation = $4)
+             AND ($5::text IS NULL OR api_key_id = $5)
+             AND ($6::text IS NULL OR ending = $6)
+             AND ($7::timestamptz IS NULL OR (finished_at, entry_id) < ($7, $8::bigint))
+           ORDER BY finished_at DESC, entry_id DESC LIMIT $9"#,
+        filter.account.as_deref(),
+        filter.workflow.as_deref(),
+        filter.bot.as_deref(),
+        filter.operation.as_deref(),
+        filter.key.as_deref(),
+        filter.ending.as_deref(),
+        behind.map(|place| place.finished_at),
+        behind.map(|place| place.entry_id),
+        // One more than the page, to see whether there is a next one.
+        limit.saturating_add(1)
+    )
+    .fetch_all(pool)
+    .await?;
+    let page = usize::try_from(limit)?;
+    let more = rows.len() > page;
+    rows.truncate(page);
+    let last = rows.last().filter(|_| more);
+    let next_cursor =
+        last.map(|row| Place { finished_at: row.finished_at, entry_id: row.entry_id }.text());
+    Ok(Calls { calls: rows.into_iter().map(Call::from).collect(), next_cursor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_nothing_else_does() {
+        let finished_at = DateTime::from_timestamp_millis(1_763_700_000_123).unwrap();
+        let place = Place { finished_at, entry_id: 42 };
+        assert_eq!(Place::parse(&place.text()).unwrap(), place);
+        for text in ["", "AAAA", "!", &"A".repeat(101), "OTk5OTk5OTk5OTk5OTk5OTk5OTk5LjE"] {
+            assert!(Place::parse(text).is_err(), "{text}");
+        }
+    }
+}

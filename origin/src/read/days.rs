@@ -1,0 +1,166 @@
+//! A stretch of days in somebody's time zone, as points in time.
+//!
+//! # Bounds
+//! At most [`DAYS_MAX`] days.
+
+use chrono::{DateTime, Duration, NaiveDate, TimeZone as _, Timelike as _, Utc};
+use chrono_tz::Tz;
+
+use crate::error::Error;
+
+/// Most days in one summary: a leap year.
+pub const DAYS_MAX: i64 = 366;
+/// Days in a summary that names none.
+pub const DAYS_DEFAULT: i64 = 30;
+/// Quarters of an hour by which a day may begin late, where clocks were put forward at midnight.
+const LATE_QUARTERS_MAX: i32 = 16;
+
+/// Whole days, and the instants at which they begin and end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Days {
+    /// The zone they are days in.
+    pub zone: Tz,
+    /// The first one.
+    pub first: NaiveDate,
+    /// The last one.
+    pub last: NaiveDate,
+    /// Where each day begins, and where the last one ends.
+    pub edges: Vec<DateTime<Utc>>,
+}
+
+/// Reads a day.
+fn day(field: &'static str, text: &str) -> Result<NaiveDate, Error> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d");
+    day.map_err(|_| Error::invalid(field, "is not a day such as 2025-11-21"))
+}
+
+impl Days {
+    /// The days from `from` to `to`, both included; the last thirty when neither is named.
+    pub fn read(
+        from: Option<&str>,
+        to: Option<&str>,
+        zone: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        let zone: Tz = match zone {
+            None => Tz::UTC,
+            Some(name) => name
+                .parse()
+                .map_err(|_| Error::invalid("tz", "is not a time zone such as Asia/Shanghai"))?,
+        };
+        let last = match to {
+            Some(text) => day("to", text)?,
+            None => now.with_timezone(&zone).date_naive(),
+        };
+        let first = match from {
+            Some(text) => day("from", text)?,
+            None => last
+                .checked_sub_signed(Duration::days(DAYS_DEFAULT - 1))
+                .ok_or_else(|| Error::invalid("to", "is too early"))?,
+        };
+        let count = last.signed_duration_since(first).num_days().saturating_add(1);
+        if count < 1 {
+            return Err(Error::invalid("from", "is after `to`"));
+        }
+        if count > DAYS_MAX {
+            return Err(Error::invalid(
+                "from",
+                format!("is more than {DAYS_MAX} days before `to`"),
+            ));
+        }
+        let edges = (0..=count)
+            .map(|number| {
+                let day = first.checked_add_signed(Duration::days(number));
+                day.and_then(|day| beginning(day, zone))
+                    .ok_or_else(|| Error::invalid("to", "is too late"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { zone, first, last, edges })
+    }
+
+    /// The days themselves.
+    pub fn dates(&self) -> impl Iterator<Item = NaiveDate> {
+        self.first.iter_days().take_while(move |day| *day <= self.last)
+    }
+
+    /// Whether hours of UTC fit into these days without being cut. They do not where a zone is half an
+    /// hour off, as in India.
+    pub fn fit_hours(&self) -> bool {
+        self.edges.iter().all(|edge| edge.minute() == 0 && edge.second() == 0)
+    }
+}
+
+/// The first instant of a day. Midnight itself may be skipped or repeated by a change of clocks.
+fn beginning(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+    let midnight = day.and_hms_opt(0, 0, 0)?;
+    (0..=LATE_QUARTERS_MAX).find_map(|quarter| {
+        let local = midnight.checked_add_signed(Duration::minutes(i64::from(quarter) * 15))?;
+        zone.from_local_datetime(&local).earliest().map(|time| time.with_timezone(&Utc))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2025, 11, 21, 20, 0, 0).unwrap()
+    }
+
+    #[track_caller]
+    fn refuses(from: &str, to: &str, zone: &str, want: &str) {
+        match Days::read(Some(from), Some(to), Some(zone), now()) {
+            Err(Error::Invalid { field, .. }) => assert_eq!(field, want),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_stretch_of_days_is_refused_by_its_field() {
+        refuses("2025-02-30", "2025-03-01", "UTC", "from");
+        refuses("2025-03-01", "yesterday", "UTC", "to");
+        refuses("2025-03-02", "2025-03-01", "UTC", "from");
+        refuses("2024-01-01", "2025-01-01", "UTC", "from");
+        refuses("2025-03-01", "2025-03-01", "Mars/Olympus", "tz");
+        refuses("+262142-12-31", "+262142-12-31", "UTC", "to");
+    }
+
+    #[track_caller]
+    fn check(day: &str, zone: &str, want: [&str; 2], fit: bool) {
+        let days = Days::read(Some(day), Some(day), Some(zone), now()).unwrap();
+        let edges: Vec<_> = days.edges.iter().map(DateTime::to_rfc3339).collect();
+        assert_eq!(edges, want);
+        assert_eq!(days.fit_hours(), fit);
+    }
+
+    #[test]
+    fn a_day_begins_and_ends_at_midnight_in_its_zone() {
+        let utc = |time: &'static str| time;
+        check(
+            "2025-11-21",
+            "Asia/Shanghai",
+            [utc("2025-11-20T16:00:00+00:00"), utc("2025-11-21T16:00:00+00:00")],
+            true,
+        );
+        check(
+            "2025-11-21",
+            "Asia/Kolkata",
+            [utc("2025-11-20T18:30:00+00:00"), utc("2025-11-21T18:30:00+00:00")],
+            false,
+        );
+        // Clocks went forward at midnight: the day began at one.
+        check(
+            "2018-11-04",
+            "America/Sao_Paulo",
+            [utc("2018-11-04T03:00:00+00:00"), utc("2018-11-05T02:00:00+00:00")],
+            true,
+        );
+    }
+
+    #[test]
+    fn without_days_it_is_the_last_thirty_in_that_zone() {
+        let days = Days::read(None, None, Some("Asia/Shanghai"), now()).unwrap();
+        assert_eq!(days.last.to_string(), "2025-11-22");
+        assert_eq!(days.dates().count(), 30);
+    }
+}

@@ -1,0 +1,142 @@
+//! How it all is: the process, the database, and the money.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use meter::time::UnixMs;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::clock;
+use crate::error::Error;
+use crate::journal::JOURNALS_MAX;
+
+/// Longest wait for the database before it counts as away.
+const PATIENCE_MS: u64 = 2_000;
+/// A journal that was not pulled for this many intervals is a sign that something is wrong.
+const STALE_INTERVALS: u64 = 6;
+
+/// What `/health` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// `ok`; `degraded` when a journal is stopped or not pulled; `down` when the database is away.
+    pub status: &'static str,
+    /// `connected` or `disconnected`.
+    pub database: &'static str,
+    /// Whole seconds since the process began.
+    pub uptime: u64,
+    /// The version of the program.
+    pub version: &'static str,
+    /// Age of the oldest last pull of any journal; null while one was never pulled.
+    pub last_pull_age_ms: Option<u64>,
+    /// The journals.
+    pub journals: Vec<JournalHealth>,
+    /// Open findings; null while the database is away.
+    pub findings_open: Option<i64>,
+}
+
+/// How a journal is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JournalHealth {
+    /// Its name.
+    pub name: String,
+    /// How long ago it was last pulled; null when never.
+    pub last_pull_age_ms: Option<u64>,
+    /// The last entry posted.
+    pub cursor_seq: i64,
+    /// Its newest entry, as it said at the last pull.
+    pub head_seq: i64,
+    /// How many entries are not posted yet.
+    pub behind: i64,
+    /// Calls admitted and not finished.
+    pub open_holds: i64,
+    /// Age of the oldest of them.
+    pub oldest_hold_age_ms: Option<u64>,
+    /// The finding that keeps its pages from being posted.
+    pub stopped_by: Option<String>,
+    /// Why the last pull failed; null when it did not.
+    pub last_error: Option<String>,
+}
+
+/// What the process knows of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    /// When it began.
+    pub began: Instant,
+    /// How often it pulls.
+    pub interval_ms: u64,
+}
+
+impl Health {
+    /// Whether the database is away.
+    pub fn is_down(&self) -> bool {
+        self.status == "down"
+    }
+}
+
+/// Asks the database, but not for long.
+pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
+    let patience = Duration::from_millis(PATIENCE_MS);
+    let uptime = process.began.elapsed();
+    let asked = tokio::time::timeout(patience, ask(pool, now)).await;
+    let Ok(Ok((journals, findings_open))) = asked else {
+        return Health {
+            status: "down",
+            database: "disconnected",
+            uptime: uptime.as_secs(),
+            version: env!("CARGO_PKG_VERSION"),
+            last_pull_age_ms: None,
+            journals: Vec::new(),
+            findings_open: None,
+        };
+    };
+    let ages: Option<Vec<u64>> = journals.iter().map(|journal| journal.last_pull_age_ms).collect();
+    let stale_ms = process.interval_ms.saturating_mul(STALE_INTERVALS);
+    // A process that has just begun has had no time to pull.
+    let is_young = uptime < Duration::from_millis(stale_ms);
+    let is_bad = |journal: &JournalHealth| {
+        let stale = journal.last_pull_age_ms.is_none_or(|age| age > stale_ms);
+        journal.stopped_by.is_some() || (stale && !is_young)
+    };
+    Health {
+        status: if journals.iter().any(is_bad) { "degraded" } else { "ok" },
+        database: "connected",
+        uptime: uptime.as_secs(),
+        version: env!("CARGO_PKG_VERSION"),
+        last_pull_age_ms: ages.and_then(|ages| ages.into_iter().max()),
+        journals,
+        findings_open: Some(findings_open),
+    }
+}
+
+/// The journals, and how many findings are open.
+pub async fn ask(pool: &PgPool, now: UnixMs) -> Result<(Vec<JournalHealth>, i64), Error> {
+    let rows = sqlx::query!(
+        "SELECT journal_id, last_pull_at, cursor_seq, head_seq, open_holds, oldest_hold_at,
+                stopped_by, last_error
+         FROM journal ORDER BY journal_id LIMIT $1",
+        JOURNALS_MAX
+    )
+    .fetch_all(pool)
+    .await?;
+    let findings_open =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM finding WHERE state = 'open'"#)
+            .fetch_one(pool)
+            .await?;
+    let age = |at: Option<DateTime<Utc>>| at.map(|at| now.since(clock::unix_ms(at)));
+    let journals = rows
+        .into_iter()
+        .map(|row| JournalHealth {
+            name: row.journal_id,
+            last_pull_age_ms: age(row.last_pull_at),
+            cursor_seq: row.cursor_seq,
+            head_seq: row.head_seq,
+            behind: row.head_seq.saturating_sub(row.cursor_seq).max(0),
+            open_holds: row.open_holds,
+            oldest_hold_age_ms: age(row.oldest_hold_at),
+            stopped_by: row.stopped_by,
+            last_error: row.last_error,
+        })
+        .collect();
+    Ok((journals, findings_open))
+}

@@ -1,0 +1,10 @@
+//! What the ledger says: balances, summaries, calls, and the health of it all.
+//!
+//! Path: ledger → **read** → API. Everything here reads rows that were written in one transaction with
+//! each other, and writes none.
+
+pub mod balance;
+pub mod calls;
+pub mod days;
+pub mod health;
+pub mod summary;
