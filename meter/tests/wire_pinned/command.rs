@@ -1,0 +1,175 @@
+use meter::entry::Ending;
+use meter::journal::{Admission, Report, Settled};
+use meter::money::Nanos;
+use meter::request::{Asked, Subject, SubjectKind};
+use meter::route::Operation;
+use meter::usage::{Observed, Stage, Usage, WorkIds};
+use meter::wire::command::{AdmitDoc, CommandDoc, ReplyDoc, ReportDoc, StandingDoc};
+use meter::wire::entry::WorkIdsDoc;
+use meter::wire::pull::{PULL_VERSION, PullReply, PullRequest, TailDoc};
+
+use super::{pinned, read, unreadable};
+
+const FULL: &str = r#"{"status":200,"stage":"completed","code":0,"input_tokens":310,"output_tokens":55,"total_tokens":365,"usage_fell":true,"chat_id":"7561","conversation_id":"7562","execute_id":"7563","log_id":"2025112601"}"#;
+const BARE: &str = r#"{"stage":"unknown"}"#;
+
+fn full() -> Report {
+    Report {
+        status: Some(200),
+        observed: Observed {
+            stage: Stage::Completed,
+            usage: Some(Usage { input: Some(310), output: Some(55), total: 365 }),
+            code: Some(0),
+            ids: WorkIds {
+                chat: Some("7561".parse().unwrap()),
+                conversation: Some("7562".parse().unwrap()),
+                execution: Some("7563".parse().unwrap()),
+                log: Some("2025112601".parse().unwrap()),
+            },
+            usage_fell: true,
+        },
+    }
+}
+
+fn bare() -> Report {
+    Report { status: None, observed: Observed::nothing() }
+}
+
+#[test]
+fn a_report_is_what_it_was() {
+    for (report, json) in [(full(), FULL), (bare(), BARE)] {
+        pinned(&ReportDoc::from(&report), json);
+        assert_eq!(Report::try_from(&read::<ReportDoc>(json)), Ok(report));
+    }
+    for stage in Stage::ALL {
+        let report = Report { observed: Observed { stage, ..Observed::nothing() }, ..bare() };
+        let json = format!(r#"{{"stage":"{}"}}"#, stage.name());
+        assert_eq!(Report::try_from(&read::<ReportDoc>(&json)), Ok(report));
+    }
+    let odd: ReportDoc = read(r#"{"stage":"dreaming"}"#);
+    assert_eq!(Report::try_from(&odd).unwrap_err().field, "stage");
+    // A report says how far the work got, or it says nothing at all.
+    assert_eq!(Report::try_from(&read::<ReportDoc>("{}")).unwrap_err().field, "stage");
+}
+
+#[test]
+fn an_admission_is_what_it_was() {
+    let admission = Admission {
+        call: "c1".parse().unwrap(),
+        account: "acc_1".parse().unwrap(),
+        key: "key_1".parse().unwrap(),
+        asked: Asked {
+            operation: Operation::Chat,
+            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
+        },
+    };
+    let doc = AdmitDoc::from(&admission);
+    assert_eq!(Admission::try_from(&doc), Ok(admission));
+    pinned(
+        &CommandDoc::Admit(doc),
+        r#"{"do":"admit","call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490"}"#,
+    );
+}
+
+#[test]
+fn every_operation_and_subject_has_the_name_it_had() {
+    let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
+    assert_eq!(names, ["chat", "workflow_run", "workflow_stream_run"]);
+    assert_eq!(
+        [SubjectKind::Bot, SubjectKind::Workflow].map(SubjectKind::name),
+        ["bot", "workflow"]
+    );
+}
+
+#[test]
+fn every_command_is_what_it_was() {
+    let (account, key) = ("acc_1".to_owned(), "key_1".to_owned());
+    let call = || "c1".to_owned();
+    pinned(
+        &CommandDoc::Enter { account: account.clone(), key: key.clone() },
+        r#"{"do":"enter","account":"acc_1","key":"key_1"}"#,
+    );
+    let ids = WorkIdsDoc { chat_id: Some("7561".to_owned()), ..WorkIdsDoc::default() };
+    pinned(
+        &CommandDoc::Note { call: call(), ids },
+        r#"{"do":"note","call":"c1","ids":{"chat_id":"7561"}}"#,
+    );
+    pinned(
+        &CommandDoc::Settle { call: call(), report: (&bare()).into() },
+        r#"{"do":"settle","call":"c1","report":{"stage":"unknown"}}"#,
+    );
+    pinned(
+        &CommandDoc::Follow { account: account.clone(), report: (&full()).into() },
+        &format!(r#"{{"do":"follow","account":"acc_1","report":{FULL}}}"#),
+    );
+    pinned(
+        &CommandDoc::Stand { account, key },
+        r#"{"do":"stand","account":"acc_1","key":"key_1"}"#,
+    );
+    let pull = PullRequest { v: PULL_VERSION, epoch: None, ack: 3, limit: 9, changes: None };
+    pinned(&CommandDoc::Pull(pull), r#"{"do":"pull","v":1,"ack":3,"limit":9}"#);
+    unreadable::<CommandDoc>(r#"{"do":"fly"}"#, "unknown variant `fly`");
+    unreadable::<CommandDoc>(r#"{"call":"c1"}"#, "missing field `do`");
+}
+
+#[test]
+fn every_reply_is_what_it_was() {
+    pinned(&ReplyDoc::Ok, r#"{"is":"ok"}"#);
+    pinned(
+        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7 },
+        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
+    );
+    pinned(
+        &ReplyDoc::Refused { reason: "balance_exhausted".to_owned() },
+        r#"{"is":"refused","reason":"balance_exhausted"}"#,
+    );
+    let standing = StandingDoc { credits_nanos: 9, spent_nanos: 4, held_nanos: 2 };
+    pinned(
+        &ReplyDoc::Standing(standing),
+        r#"{"is":"standing","credits_nanos":9,"spent_nanos":4,"held_nanos":2}"#,
+    );
+    let page = PullReply {
+        v: PULL_VERSION,
+        journal: String::new(),
+        epoch: "e1".to_owned(),
+        applied: 0,
+        entries: Vec::new(),
+        head: TailDoc { seq: 0, total_nanos: 0, hash: "00".to_owned() },
+        open_holds: 0,
+        oldest_hold_at_ms: None,
+    };
+    pinned(
+        &ReplyDoc::Page(page),
+        r#"{"is":"page","v":1,"journal":"","epoch":"e1","applied":0,"entries":[],"head":{"seq":0,"total_nanos":0,"hash":"00"},"open_holds":0}"#,
+    );
+    unreadable::<ReplyDoc>(r#"{"is":"perhaps"}"#, "unknown variant `perhaps`");
+}
+
+#[test]
+fn how_a_call_stands_is_told_as_it_was() {
+    let finished = |ending| Settled::Finished {
+        ending,
+        amount: Nanos::new(9_007_199_254_740_993),
+        balance: Nanos::new(-1),
+    };
+    for (settled, json) in [
+        (
+            finished(Ending::Settled),
+            r#"{"is":"finished","ending":"settled","amount_nanos":9007199254740993,"balance_nanos":-1}"#,
+        ),
+        (
+            finished(Ending::Released),
+            r#"{"is":"finished","ending":"released","amount_nanos":9007199254740993,"balance_nanos":-1}"#,
+        ),
+        (
+            finished(Ending::Expired),
+            r#"{"is":"finished","ending":"expired","amount_nanos":9007199254740993,"balance_nanos":-1}"#,
+        ),
+        (Settled::Open, r#"{"is":"open"}"#),
+        (Settled::Unknown, r#"{"is":"unknown"}"#),
+    ] {
+        pinned(&ReplyDoc::from(&settled), json);
+        assert_eq!(read::<ReplyDoc>(json).settled(), Ok(settled));
+    }
+    assert_eq!(ReplyDoc::Ok.settled().unwrap_err().field, "is");
+}

@@ -1,0 +1,122 @@
+use meter::account::{Account, Overdraft, Status};
+use meter::entry::{Hash, Tail};
+use meter::ids::Group;
+use meter::money::Nanos;
+use meter::price::PriceBook;
+use meter::wire::book::BookDoc;
+use meter::wire::entry::EntryDoc;
+use meter::wire::pull::{AccountDoc, Changes, PULL_VERSION, PullReply, PullRequest, TailDoc};
+
+use super::{entry, pinned, read, unreadable};
+
+const LIMITED: &str =
+    r#"{"id":"acc_1","status":"suspended","group":"vip","overdraft_nanos":0,"credits_nanos":-5}"#;
+const UNLIMITED: &str =
+    r#"{"id":"acc_2","status":"active","group":"default","credits_nanos":9007199254740993}"#;
+
+fn limited() -> Account {
+    Account {
+        id: "acc_1".parse().unwrap(),
+        status: Status::Suspended,
+        group: "vip".parse().unwrap(),
+        overdraft: Overdraft::Limit(Nanos::ZERO),
+        credits: Nanos::new(-5),
+    }
+}
+
+fn unlimited() -> Account {
+    Account {
+        id: "acc_2".parse().unwrap(),
+        status: Status::Active,
+        group: Group::standard(),
+        overdraft: Overdraft::Unlimited,
+        credits: Nanos::new(9_007_199_254_740_993),
+    }
+}
+
+#[test]
+fn an_account_is_what_it_was() {
+    for (account, json) in [(limited(), LIMITED), (unlimited(), UNLIMITED)] {
+        pinned(&AccountDoc::from(&account), json);
+        assert_eq!(Account::try_from(&read::<AccountDoc>(json)), Ok(account));
+    }
+    let odd: AccountDoc = read(&LIMITED.replace("suspended", "asleep"));
+    assert_eq!(Account::try_from(&odd).unwrap_err().field, "status");
+}
+
+#[test]
+fn a_place_in_the_chain_is_what_it_was() {
+    let tail = Tail { seq: 8, total: Nanos::new(12), hash: Hash([0xab; 32]) };
+    let json = format!(r#"{{"seq":8,"total_nanos":12,"hash":"{}"}}"#, "ab".repeat(32));
+    pinned(&TailDoc::from(&tail), &json);
+    assert_eq!(Tail::try_from(&read::<TailDoc>(&json)), Ok(tail));
+    let short: TailDoc = read(r#"{"seq":8,"total_nanos":12,"hash":"ab"}"#);
+    assert_eq!(Tail::try_from(&short).unwrap_err().field, "hash");
+}
+
+#[test]
+fn a_request_to_pull_is_what_it_was() {
+    let first = PullRequest { v: PULL_VERSION, epoch: None, ack: 0, limit: 1_000, changes: None };
+    pinned(&first, r#"{"v":1,"ack":0,"limit":1000}"#);
+    let changes = Changes {
+        upto: 7,
+        accounts: vec![(&limited()).into(), (&unlimited()).into()],
+        revoked_keys: vec!["key_9".to_owned()],
+        book: Some(BookDoc { prices: Vec::new(), ..(&PriceBook::initial()).into() }),
+    };
+    let full = PullRequest { epoch: Some("e1".to_owned()), changes: Some(changes), ..first };
+    let json = format!(
+        r#"{{"v":1,"epoch":"e1","ack":0,"limit":1000,"changes":{{"upto":7,"accounts":[{LIMITED},{UNLIMITED}],"revoked_keys":["key_9"],"book":{{"version":0,"deny_unpriced":false,"groups_ppm":{{}},"prices":[]}}}}}}"#
+    );
+    pinned(&full, &json);
+}
+
+#[test]
+fn changes_may_leave_out_what_did_not_change() {
+    assert_eq!(read::<Changes>(r#"{"upto":7}"#), Changes { upto: 7, ..Changes::default() });
+    unreadable::<Changes>(r#"{"accounts":[]}"#, "missing field `upto`");
+}
+
+#[test]
+fn an_answer_to_a_pull_is_what_it_was() {
+    let entry = entry::full();
+    let head = TailDoc::from(&entry.tail);
+    let quiet = PullReply {
+        v: PULL_VERSION,
+        journal: "j0".to_owned(),
+        epoch: "e1".to_owned(),
+        applied: 7,
+        entries: Vec::new(),
+        head: head.clone(),
+        open_holds: 0,
+        oldest_hold_at_ms: None,
+    };
+    let head = serde_json::to_string(&head).unwrap();
+    pinned(
+        &quiet,
+        &format!(
+            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[],"head":{head},"open_holds":0}}"#
+        ),
+    );
+    let doc = EntryDoc::from(&entry);
+    let busy = PullReply {
+        entries: vec![doc.clone()],
+        open_holds: 2,
+        oldest_hold_at_ms: Some(1_764_100_000_000),
+        ..quiet
+    };
+    let doc = serde_json::to_string(&doc).unwrap();
+    pinned(
+        &busy,
+        &format!(
+            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[{doc}],"head":{head},"open_holds":2,"oldest_hold_at_ms":1764100000000}}"#
+        ),
+    );
+}
+
+#[test]
+fn a_pull_names_its_version_in_both_directions() {
+    // Which versions are served is the shells' decision; a message without one is nobody's.
+    unreadable::<PullRequest>(r#"{"ack":0,"limit":1}"#, "missing field `v`");
+    unreadable::<PullReply>(r#"{"journal":"j0"}"#, "missing field `v`");
+}

@@ -1,0 +1,58 @@
+use meter::journal::Hold;
+use meter::money::{Nanos, Ratio};
+use meter::price::{Price, Terms};
+use meter::request::{Asked, Subject, SubjectKind};
+use meter::route::Operation;
+use meter::time::UnixMs;
+use meter::usage::WorkIds;
+use meter::wire::stored::HoldDoc;
+
+use super::{pinned, read, unreadable};
+
+const NEW: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000}"#;
+const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601"}"#;
+
+fn new() -> Hold {
+    Hold {
+        call_no: 42,
+        call: "c1".parse().unwrap(),
+        account: "acc_1".parse().unwrap(),
+        key: "key_1".parse().unwrap(),
+        asked: Asked {
+            operation: Operation::WorkflowRun,
+            subject: Subject { kind: SubjectKind::Workflow, id: "7480".parse().unwrap() },
+        },
+        group: "vip".parse().unwrap(),
+        terms: Terms {
+            book: 3,
+            price: Price::PerCall { amount: Nanos::new(1_000_000_000) },
+            ratio: Ratio::from_ppm(1_200_000),
+        },
+        amount: Nanos::new(1_200_000_000),
+        admitted_at: UnixMs::new(1_764_100_000_000),
+        status: None,
+        ids: WorkIds::default(),
+    }
+}
+
+fn noted() -> Hold {
+    let execution = Some("7563".parse().unwrap());
+    let log = Some("2025112601".parse().unwrap());
+    Hold { status: Some(200), ids: WorkIds { execution, log, ..WorkIds::default() }, ..new() }
+}
+
+#[test]
+fn a_hold_is_what_it_was_and_takes_its_number_from_its_row() {
+    for (hold, json) in [(new(), NEW), (noted(), NOTED)] {
+        pinned(&HoldDoc::from(&hold), json);
+        assert_eq!(read::<HoldDoc>(json).hold(42), Ok(hold));
+    }
+    assert_eq!(read::<HoldDoc>(NEW).hold(7).unwrap().call_no, 7);
+}
+
+#[test]
+fn a_hold_of_no_version_or_another_is_refused() {
+    unreadable::<HoldDoc>(&NEW.replace(r#""v":1,"#, ""), "missing field `v`");
+    let doc: HoldDoc = read(&NEW.replace(r#""v":1"#, r#""v":2"#));
+    assert_eq!(doc.hold(42).unwrap_err().field, "v");
+}
