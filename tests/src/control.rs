@@ -8,6 +8,7 @@
 //! | DELETE `/_standin/subjects/{id}` | back to the default behaviour |
 //! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |
 //! | GET `/_standin/subjects/{id}/held?at_least=1&within_ms=10000` | waits until so many replies are held: `{"held":n}`, 408 if it does not come to that |
+//! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint |
 //! | POST `/_standin/reset` | forgets everything but the ids already given out |
 //! | GET `/_standin/works?final_at_least=0&within_ms=10000` | the record of work; waits until so many works have come to their end, 408 with the record as it is if they do not |
 //! | GET `/_standin/requests?after=0&at_least=0&within_ms=10000` | the requests after that number; waits as above |
@@ -17,12 +18,15 @@
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put as put_method};
 use axum::{Json, Router};
+use rsa::RsaPublicKey;
+use rsa::pkcs8::DecodePublicKey;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::behaviour::Behaviour;
+use crate::world::tokens::App;
 use crate::world::{Upstream, WAIT_MS_MAX};
 
 /// How long a waiting question waits by itself.
@@ -35,6 +39,7 @@ pub(crate) fn routes() -> Router<Upstream> {
         .route("/_standin/subjects/{id}", get(behaviour).put(put).delete(delete))
         .route("/_standin/subjects/{id}/release", post(release))
         .route("/_standin/subjects/{id}/held", get(held))
+        .route("/_standin/oauth/apps/{app_id}", put_method(register))
         .route("/_standin/reset", post(reset))
         .route("/_standin/works", get(works))
         .route("/_standin/requests", get(requests))
@@ -75,6 +80,29 @@ async fn release(State(upstream): State<Upstream>, Path(id): Path<String>) -> Re
 async fn reset(State(upstream): State<Upstream>) -> StatusCode {
     upstream.change(crate::world::World::reset);
     StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    kid: String,
+    public_key_pem: String,
+}
+
+async fn register(
+    State(upstream): State<Upstream>,
+    Path(app_id): Path<String>,
+    Json(registration): Json<Registration>,
+) -> Response {
+    let Ok(key) = RsaPublicKey::from_public_key_pem(&registration.public_key_pem) else {
+        return refused(StatusCode::BAD_REQUEST, "public_key_pem is not an RSA key in PEM");
+    };
+    let app = App { key_id: registration.kid, key };
+    if upstream.change(|world| world.tokens.register(app_id, app)) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refused(StatusCode::INSUFFICIENT_STORAGE, "too many apps")
+    }
 }
 
 #[derive(Debug, Deserialize)]

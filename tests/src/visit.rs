@@ -20,6 +20,7 @@ use crate::coze::fault::{Fault, Refused};
 use crate::world::Upstream;
 use crate::world::chats::Session;
 use crate::world::seen::SeenRequest;
+use crate::world::tokens::{Holder, TOKEN_PREFIX};
 use crate::world::works::{Kind, Status, Work};
 
 /// The upstream's own limit for workflow calls, 20 MB.
@@ -152,7 +153,7 @@ pub(crate) fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Unwrap safety: writing to a string does not fail, so there is no error to drop.
         let _infallible = write!(text, "{byte:02x}");
@@ -178,16 +179,19 @@ impl FromRequestParts<Upstream> for Visit {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(bearer);
-        let session = session(upstream, token).map_err(|fault| Refused::new(fault, &logid))?;
-        Ok(Self { no, logid, session, account_hint: account_hint(&parts.headers) })
+        let holder = holder(upstream, token).map_err(|fault| Refused::new(fault, &logid))?;
+        let account_hint = account_hint(&parts.headers).or(holder.account_hint);
+        Ok(Self { no, logid, session: holder.session, account_hint })
     }
 }
 
-/// Whose session a token opens.
-pub(crate) fn session(upstream: &Upstream, token: Option<&str>) -> Result<Session, Fault> {
+/// Who holds a token.
+pub(crate) fn holder(upstream: &Upstream, token: Option<&str>) -> Result<Holder, Fault> {
     match token {
-        Some(token) if token == upstream.config().token => Ok(Session::default()),
-        Some(token) if token.starts_with("czs_") => Err(Fault::TOKEN_EXPIRED),
+        Some(token) if token == upstream.config().token => Ok(Holder::default()),
+        Some(token) if token.starts_with(TOKEN_PREFIX) => upstream
+            .read(|world| world.tokens.holder(token, upstream.now_seconds()))
+            .ok_or(Fault::TOKEN_EXPIRED),
         _ => Err(Fault::UNAUTHENTICATED),
     }
 }

@@ -9,9 +9,12 @@ use serde_json::Value;
 use crate::coze::fault::Fault;
 use crate::wire::node::{Node, object};
 
+/// The upstream's content type for JSON.
+pub(crate) const JSON: &str = "application/json";
+
 /// A JSON body under the upstream's content type.
 pub(crate) fn json(body: impl Into<Body>) -> Response {
-    typed("application/json", body.into())
+    typed(JSON, body.into())
 }
 
 /// A body under a content type.
@@ -24,6 +27,11 @@ pub(crate) fn typed(content_type: &'static str, body: Body) -> Response {
 /// `{code, msg, data, detail}`.
 pub(crate) fn success(data: impl Into<Node>, logid: &str) -> Node {
     object! { "code": 0_i64, "msg": "", "data": data.into(), "detail": detail(logid) }
+}
+
+/// `{code, msg, detail}`, where there is nothing to say.
+pub(crate) fn done(logid: &str) -> Response {
+    json(object! { "code": 0_i64, "msg": "", "detail": detail(logid) }.to_string())
 }
 
 /// `{logid}`.

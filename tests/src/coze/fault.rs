@@ -40,6 +40,9 @@ impl Fault {
     pub(crate) const CONVERSATION_BUSY: Self =
         Self::of(4016, "The conversation is occupied by an ongoing chat");
     pub(crate) const NOT_CANCELABLE: Self = Self::of(4104, "The chat cannot be canceled");
+    pub(crate) const NOT_FOUND: Self = Self::of(4200, "Requested resource not found");
+    pub(crate) const NO_FILE: Self = Self::of(4300, "The file is empty");
+    pub(crate) const TOO_MANY_FILES: Self = Self::of(4301, "Only one file can be uploaded");
     pub(crate) const UNKNOWN_EXECUTION: Self = Self::of(4314, "Workflow execution not found");
     pub(crate) const ALREADY_FINISHED: Self = Self::of(4315, "Workflow execution already finished");
 
@@ -58,15 +61,15 @@ impl Fault {
     }
 }
 
-/// A request that is answered with an error.
+/// A request that is answered with an error. Boxed, since it is the rare half of every result.
 #[derive(Debug)]
-pub(crate) struct Refused(Response);
+pub(crate) struct Refused(Box<Response>);
 
 impl Refused {
     pub(crate) fn new(fault: Fault, logid: &str) -> Self {
         let Fault { http, code, msg } = fault;
         let body = envelope(code, &msg, logid);
-        Self((http, json(body.to_string())).into_response())
+        Self(Box::new((http, json(body.to_string())).into_response()))
     }
 
     /// The answer a behaviour ordered instead of work.
@@ -83,7 +86,7 @@ impl Refused {
             ))
             .into_response(),
         };
-        Self((status, body).into_response())
+        Self(Box::new((status, body).into_response()))
     }
 }
 
@@ -93,12 +96,12 @@ fn envelope(code: i64, msg: &str, logid: &str) -> Node {
 
 impl From<Refused> for Response {
     fn from(Refused(response): Refused) -> Self {
-        response
+        *response
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        self.0
+        *self.0
     }
 }

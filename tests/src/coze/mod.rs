@@ -12,8 +12,19 @@ mod perform;
 mod chat;
 /// `/v1/workflow…` and its follow-ups.
 mod workflow;
+/// Audio, rooms, plugin tools: billed in units other than tokens.
+mod units;
+/// Conversations and their messages.
+mod conversation;
+/// Users, bots and files.
+mod account;
+/// Paths that are only passed through.
+mod free;
+/// The OAuth token endpoint.
+mod oauth;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
 use crate::coze::fault::{Fault, Refused};
@@ -25,8 +36,15 @@ pub(crate) fn routes(upstream: &Upstream) -> Router<Upstream> {
     Router::new()
         .merge(chat::routes())
         .merge(workflow::routes())
+        .merge(units::routes())
+        .merge(conversation::routes())
+        .merge(account::routes())
+        .merge(free::routes())
+        .merge(oauth::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
+        // The size was looked at when the request was noted.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(upstream.clone(), visit::note))
 }
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::behaviour::Behaviour;
-use crate::coze::envelope::{json, typed};
+use crate::coze::envelope::{JSON, typed};
 use crate::coze::fault::{Fault, Refused};
 use crate::wire::node::Node;
 use crate::wire::pour::{self, Spout};
@@ -82,27 +82,39 @@ async fn play(
 /// Brings one JSON body. `finish` runs when the reply is due and ends the work, caller or no caller.
 pub(crate) async fn reply(
     upstream: &Upstream,
-    mut engaged: Engaged,
+    engaged: Engaged,
     finish: impl FnOnce(&mut World) -> Node + Send + 'static,
+) -> Response {
+    let finish = |world: &mut World| Bytes::from(finish(world).to_string());
+    bytes(upstream, engaged, JSON, finish).await
+}
+
+/// The same with a body of any type.
+pub(crate) async fn bytes(
+    upstream: &Upstream,
+    mut engaged: Engaged,
+    content_type: &'static str,
+    finish: impl FnOnce(&mut World) -> Bytes + Send + 'static,
 ) -> Response {
     let spout = spout(&engaged.behaviour);
     let task = tokio::spawn({
         let upstream = upstream.clone();
         async move {
             begin(&mut engaged).await;
-            upstream.change(finish).to_string()
+            upstream.change(finish)
         }
     });
-    let Ok(text) = task.await else {
+    let Ok(body) = task.await else {
         return Refused::new(Fault::INTERNAL, "").into_response();
     };
-    if spout.is_plain() { json(text) } else { json(piecemeal(text, spout)) }
+    let body = if spout.is_plain() { Body::from(body) } else { piecemeal(body, spout) };
+    typed(content_type, body)
 }
 
-fn piecemeal(text: String, spout: Spout) -> Body {
+fn piecemeal(body: Bytes, spout: Spout) -> Body {
     let (sender, source) = mpsc::channel(1);
-    // The queue is new and has one place, so this first piece always fits.
-    let _fits = sender.try_send(Bytes::from(text));
+    // The queue is new and has one place, so this one piece always fits.
+    let _fits = sender.try_send(body);
     pour::body(source, spout)
 }
 

@@ -16,9 +16,6 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// Null.
-    pub(crate) const NULL: Self = Self::Leaf(Value::Null);
-
     /// The object with one more member behind the others, if there is something to add.
     #[must_use]
     pub(crate) fn and(mut self, key: &'static str, value: Option<impl Into<Self>>) -> Self {
@@ -41,10 +38,16 @@ impl Node {
     pub(crate) fn shuffle(&mut self, order: &mut fastrand::Rng) {
         match self {
             Self::Leaf(_) => {}
-            Self::List(items) => items.iter_mut().for_each(|item| item.shuffle(order)),
+            Self::List(items) => {
+                for item in items {
+                    item.shuffle(order);
+                }
+            }
             Self::Object(members) => {
                 order.shuffle(members);
-                members.iter_mut().for_each(|(_, value)| value.shuffle(order));
+                for (_, value) in members {
+                    value.shuffle(order);
+                }
             }
         }
     }
@@ -139,7 +142,7 @@ mod tests {
     fn keys_keep_their_order_and_optional_members_come_and_go() {
         let node = object! { "b": 1_i64, "a": "x\n" }
             .and("c", None::<bool>)
-            .and("d", Some(Node::List(vec![object! {}, Node::NULL])));
+            .and("d", Some(Node::List(vec![object! {}, Node::Leaf(Value::Null)])));
         assert_eq!(node.to_string(), r#"{"b":1,"a":"x\n","d":[{},null]}"#);
     }
 

@@ -31,11 +31,12 @@ struct Pouring {
     waiting: Bytes,
     spout: Spout,
     poured_bytes: u64,
+    is_cut: bool,
 }
 
 /// The body that brings what arrives in `source`, until its senders are gone.
 pub(crate) fn body(source: mpsc::Receiver<Bytes>, spout: Spout) -> Body {
-    let start = Pouring { source, waiting: Bytes::new(), spout, poured_bytes: 0 };
+    let start = Pouring { source, waiting: Bytes::new(), spout, poured_bytes: 0, is_cut: false };
     Body::from_stream(stream::unfold(start, async |mut pouring| {
         let chunk = pouring.next().await?;
         Some((chunk, pouring))
@@ -44,10 +45,14 @@ pub(crate) fn body(source: mpsc::Receiver<Bytes>, spout: Spout) -> Body {
 
 impl Pouring {
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        if self.is_cut {
+            return None;
+        }
         let left = self.spout.cut_after_bytes.map(|cut| cut.saturating_sub(self.poured_bytes));
         if left == Some(0) {
             // Being pending once lets the server flush what was poured before the connection goes.
             tokio::task::yield_now().await;
+            self.is_cut = true;
             return Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
         }
         if self.waiting.is_empty() {

@@ -62,12 +62,11 @@ fn read(file: &File) -> std::io::Result<(Vec<Work>, bool)> {
     while reader.read_line(&mut line)? > 0 {
         torn = !line.ends_with('\n');
         if let Ok(work) = serde_json::from_str::<Work>(&line) {
-            match places.get(&work.work_id) {
-                Some(&place) => works[place] = work,
-                None => {
-                    places.insert(work.work_id.clone(), works.len());
-                    works.push(work);
-                }
+            if let Some(&place) = places.get(&work.work_id) {
+                works[place] = work;
+            } else {
+                places.insert(work.work_id.clone(), works.len());
+                works.push(work);
             }
         }
         line.clear();

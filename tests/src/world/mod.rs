@@ -15,6 +15,10 @@ pub(crate) mod seen;
 pub(crate) mod subjects;
 /// Chats and conversations.
 pub(crate) mod chats;
+/// Files that were uploaded.
+pub(crate) mod files;
+/// OAuth apps, and the tokens given to them.
+pub(crate) mod tokens;
 /// Workflow executions.
 pub(crate) mod executions;
 
@@ -25,10 +29,12 @@ use tokio::sync::watch;
 
 use self::chats::{Chats, Conversations};
 use self::executions::Executions;
+use self::files::Files;
 use self::ids::Ids;
 use self::journal_file::JournalFile;
 use self::seen::Seen;
 use self::subjects::Subjects;
+use self::tokens::Tokens;
 use self::works::{Ending, Status, Work, Works};
 use crate::config::Config;
 
@@ -56,6 +62,8 @@ pub(crate) struct World {
     pub(crate) executions: Executions,
     pub(crate) subjects: Subjects,
     pub(crate) seen: Seen,
+    pub(crate) files: Files,
+    pub(crate) tokens: Tokens,
 }
 
 impl Upstream {
@@ -73,6 +81,8 @@ impl Upstream {
             executions: Executions::default(),
             subjects: Subjects::default(),
             seen: Seen::default(),
+            files: Files::default(),
+            tokens: Tokens::default(),
         };
         world.restore();
         let changes = watch::Sender::new(0);
@@ -163,6 +173,8 @@ impl World {
         self.conversations = Conversations::default();
         self.executions = Executions::default();
         self.subjects = Subjects::default();
+        self.files = Files::default();
+        self.tokens = Tokens::default();
         self.seen.clear();
     }
 

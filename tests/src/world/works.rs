@@ -16,6 +16,9 @@ use crate::world::journal_file::JournalFile;
 /// How many works are remembered.
 pub(crate) const WORKS_MAX: usize = 300_000;
 
+/// One call draws fewer ids than this beside those of its unit of work.
+const IDS_PER_CALL_MAX: u64 = 1_000;
+
 /// What kind of call a unit of work came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -143,7 +146,7 @@ impl Counts {
     pub(crate) fn planned(usage: &Usage, input: i64, output: i64) -> Self {
         let input = usage.input_count.unwrap_or(input);
         let output = usage.output_count.unwrap_or(output);
-        let token = usage.token_count.unwrap_or(input.saturating_add(output));
+        let token = usage.token_count.unwrap_or_else(|| input.saturating_add(output));
         Self { input, output, token }
     }
 }
@@ -217,8 +220,6 @@ impl Works {
                 .filter_map(|id| id.parse::<u64>().ok())
                 .max()
         };
-        // One call draws fewer ids than this beside those of the work itself.
-        const IDS_PER_CALL_MAX: u64 = 1_000;
         let last = self.jobs.iter().filter_map(|job| ids(&job.work)).max();
         last.map_or(0, |last| last.saturating_add(IDS_PER_CALL_MAX))
     }

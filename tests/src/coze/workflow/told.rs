@@ -106,20 +106,14 @@ fn output(leg: &Leg) -> Vec<Event> {
     let Leg { execution, counts, .. } = leg;
     let behaviour = &execution.behaviour;
     let pieces = pieces(&execution.answer, behaviour.deltas.unwrap_or(DELTAS_DEFAULT));
-    let last = pieces.len().saturating_sub(1);
-    let mut seq: i64 = 0;
     let mut events = Vec::with_capacity(pieces.len());
-    for (index, piece) in pieces.iter().enumerate() {
-        let early = Counts {
-            output: seq.min(counts.output),
-            token: counts.input.saturating_add(seq.min(counts.output)),
-            ..*counts
-        };
-        let data = message("Output", "1001", piece, seq, index == last)
+    for (seq, piece) in (0_i64..).zip(pieces) {
+        let output = seq.min(counts.output);
+        let early = Counts { output, token: counts.input.saturating_add(output), ..*counts };
+        let data = message("Output", "1001", &piece, seq, false)
             .and("content_type", Some("text"))
             .joined(usage_if(behaviour.usage.early, execution, early));
         events.push(Event::new("Message", data));
-        seq = seq.saturating_add(1);
     }
     events
 }
