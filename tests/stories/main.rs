@@ -1,0 +1,14 @@
+//! Stories: the whole path on running processes. Nothing here is mocked but Coze.
+//!
+//! Each story has an account of its own, and bots and workflows of its own at the stand-in, so that they
+//! can run side by side on one stack. Stories that break something have a stack to themselves.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails loudly")]
+
+mod tester; // who tells a story: an account, a key, and what is asked of both sides
+mod clients; // the official libraries
+
+mod whole_path; // one call of each kind, by the official libraries
+mod prices; // what calls cost
+mod refusals; // who is not let in, and what is not let through
+mod crashes; // processes that die
