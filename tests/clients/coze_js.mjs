@@ -256,7 +256,36 @@ const DOINGS = {
     const audio = await coze.audio.speech.create({ input: options.text, voice_id: 'voice_1' });
     set({ bytes: audio.byteLength ?? audio.length });
   },
+
+  async 'ws-chat'(coze, options) {
+    const socket = await coze.websockets.chat.create(
+      { bot_id: options['bot-id'] },
+      { maxRetries: 0 },
+    );
+    const ended = ['conversation.chat.completed', 'conversation.chat.failed', 'error'];
+    await new Promise((resolve, reject) => {
+      socket.onerror = (error) => reject(new Error(error.data?.msg ?? 'websocket error'));
+      socket.onclose = () => reject(new Error('websocket closed'));
+      socket.onopen = () => {
+        socket.send({ id: '1', event_type: 'chat.update', data: { chat_config: { user_id: options['user-id'] } } });
+        const data = { role: 'user', content_type: 'text', content: options.text };
+        socket.send({ id: '2', event_type: 'conversation.message.create', data });
+      };
+      socket.onmessage = ({ event_type: event, data }) => {
+        seen.events.push(event);
+        if (DATA_IS_A_CHAT.test(event)) noteChat(data);
+        if (event === 'conversation.message.delta') seen.text += data.content;
+        if (event === 'error') set({ stream_error: data });
+        if (ended.includes(event)) resolve();
+      };
+    });
+    socket.onclose = null;
+    socket.close();
+  },
 };
+
+/** The websocket base of an HTTP base. */
+const websocketUrl = (url) => url.replace(/^http/, 'ws');
 
 async function main() {
   const { values: given } = parseArgs({ options: OPTIONS });
@@ -268,6 +297,7 @@ async function main() {
   set({ do: given.do });
   const coze = new CozeAPI({
     baseURL: given['base-url'],
+    baseWsURL: websocketUrl(given['base-url']),
     token: given.key,
     axiosOptions: { timeout: Number(given['timeout-ms']) },
   });

@@ -29,3 +29,7 @@ mod record;
 mod free;
 /// The OAuth token endpoint.
 mod oauth;
+/// The websockets.
+mod websocket;
+/// The stand-in as a process.
+mod process;

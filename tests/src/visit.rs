@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
@@ -174,15 +174,26 @@ impl FromRequestParts<Upstream> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, upstream: &Upstream) -> Result<Self, Refused> {
         let Arrival { no, logid } = Arrival::from_request_parts(parts, upstream).await?;
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer);
+        let credential = credential(parts);
+        let token = credential.as_deref().and_then(bearer);
         let holder = holder(upstream, token).map_err(|fault| Refused::new(fault, &logid))?;
         let account_hint = account_hint(&parts.headers).or(holder.account_hint);
         Ok(Self { no, logid, session: holder.session, account_hint })
     }
+}
+
+/// The credential of a request: its header, or for a websocket, whose clients cannot always set one,
+/// the query.
+fn credential(parts: &Parts) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        authorization: Option<String>,
+    }
+    if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+        return value.to_str().ok().map(ToOwned::to_owned);
+    }
+    parts.headers.get(header::UPGRADE)?;
+    Query::<Named>::try_from_uri(&parts.uri).ok()?.0.authorization
 }
 
 /// Who holds a token.

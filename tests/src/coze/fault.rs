@@ -54,6 +54,19 @@ impl Fault {
         Self::at(StatusCode::OK, code, msg)
     }
 
+    pub(crate) fn code(&self) -> i64 {
+        self.code
+    }
+
+    pub(crate) fn msg(&self) -> &str {
+        &self.msg
+    }
+
+    /// The business error of an ordered refusal, where no HTTP answer can carry it.
+    pub(crate) fn ordered(refusal: &Refusal) -> Self {
+        Self { http: StatusCode::OK, code: refusal.code, msg: Cow::Owned(refusal.msg.clone()) }
+    }
+
     /// A parameter is missing or wrong.
     pub(crate) fn parameter(what: &str) -> Self {
         let msg = Cow::Owned(format!("Request parameter error: {what}"));

@@ -14,6 +14,8 @@ mod chat;
 mod workflow;
 /// Audio, rooms, plugin tools: billed in units other than tokens.
 mod units;
+/// The websockets: voice chats, speech, transcriptions, interpretation.
+mod websocket;
 /// Conversations and their messages.
 mod conversation;
 /// Users, bots and files.
@@ -37,6 +39,7 @@ pub(crate) fn routes(upstream: &Upstream) -> Router<Upstream> {
         .merge(chat::routes())
         .merge(workflow::routes())
         .merge(units::routes())
+        .merge(websocket::routes())
         .merge(conversation::routes())
         .merge(account::routes())
         .merge(free::routes())

@@ -48,6 +48,20 @@ pub(crate) async fn stream(
     response
 }
 
+/// Brings frames one by one where no HTTP body carries them. The work ends with the last frame's
+/// ending even if nobody takes them.
+pub(crate) fn paced(
+    upstream: &Upstream,
+    engaged: Engaged,
+    work: u64,
+    frames: Vec<Frame>,
+) -> mpsc::Receiver<Bytes> {
+    let (sender, source) = mpsc::channel(frames.len().max(1));
+    let (opened, _nobody_waits) = oneshot::channel();
+    tokio::spawn(play(upstream.clone(), engaged, work, frames, opened, sender));
+    source
+}
+
 async fn play(
     upstream: Upstream,
     mut engaged: Engaged,

@@ -41,7 +41,7 @@ impl Event {
     }
 }
 
-/// One event written out.
+/// One event written out, for a stream or a websocket.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) text: String,

@@ -9,9 +9,9 @@ pub(crate) mod script;
 /// POST `/v3/chat`.
 pub(crate) mod create;
 /// Retrieve, cancel, message list.
-mod follow;
+pub(crate) mod follow;
 /// POST `/v3/chat/submit_tool_outputs`.
-mod tools;
+pub(crate) mod tools;
 
 use axum::Router;
 use axum::routing::{get, post};

@@ -13,19 +13,19 @@ use crate::coze::envelope::parse;
 use crate::coze::fault::{Fault, Refused};
 use crate::coze::perform;
 use crate::visit::Visit;
-use crate::world::chats::Chat;
+use crate::world::chats::{Chat, Session};
 use crate::world::subjects::Engaged;
 use crate::world::works::{Counts, Ending, Status};
 use crate::world::{Upstream, World};
 
 #[derive(Debug, Deserialize)]
-struct Body {
+pub(crate) struct Body {
     stream: Option<bool>,
     tool_outputs: Option<Vec<ToolOutput>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct ToolOutput {
+pub(crate) struct ToolOutput {
     tool_call_id: Option<String>,
     #[expect(dead_code, reason = "it must be there, but the answer does not depend on it")]
     output: Value,
@@ -39,7 +39,7 @@ pub(crate) async fn submit(
 ) -> Response {
     let begun = parse::<Body>(&body).and_then(|body| {
         let stream = body.stream.unwrap_or(false);
-        let begun = upstream.change(|world| go_on(world, &visit, &name, body))?;
+        let begun = upstream.change(|world| go_on(world, &visit.session, &name, body))?;
         Ok((stream, begun))
     });
     match begun {
@@ -54,13 +54,14 @@ pub(crate) async fn submit(
     }
 }
 
-fn go_on(
+/// Takes the outputs and sets the paused chat running again.
+pub(crate) fn go_on(
     world: &mut World,
-    visit: &Visit,
+    session: &Session,
     name: &ChatName,
     body: Body,
 ) -> Result<(Engaged, Chat, Counts), Fault> {
-    let chat = find(world, name, &visit.session)?;
+    let chat = find(world, name, session)?;
     let polled = !body.stream.unwrap_or(false);
     let outputs = body.tool_outputs.unwrap_or_default();
     let asked =
