@@ -55,6 +55,9 @@ function liveInstance() {
   return instanceId;
 }
 
+// Any other trap inside a future ends up here: the executor is nobody's callee.
+addEventListener("error", liveInstance);
+
 /** The promise of a wasm future, which is also settled when its instance dies. */
 function whileAlive(promise) {
   return new Promise((resolve, reject) => {

@@ -8,6 +8,7 @@ pub mod cache; // what outlives a checkout
 pub mod tools; // programs from npm, and wasm-bindgen
 pub mod edge; // the Worker: built, and run on workerd
 pub mod process; // what runs beside us, and ends with us
+pub mod scratch; // folders that go when nobody needs them
 pub mod postgres; // a real database server
 pub mod programs; // the product's own programs, compiled
 mod private_file; // what only its owner may read

@@ -1,8 +1,7 @@
 //! `cargo xtask`: the command line.
 
-use std::env::temp_dir;
 use std::ffi::OsString;
-use std::process::{self, Command, ExitCode};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -12,9 +11,10 @@ use xtask::edge::build::{self, Mode};
 use xtask::edge::run::{self, Settings};
 use xtask::postgres::{Keep, Postgres};
 use xtask::prepare::prepare;
+use xtask::scratch::Scratch;
 use xtask::test::test;
 use xtask::tools::npm::npm;
-use xtask::{cache, command, project, report};
+use xtask::{command, project, report};
 
 /// Builds, runs and tests Weir. Needs Rust, a C compiler and Node 20 or newer, and fetches the rest.
 #[derive(Parser)]
@@ -99,9 +99,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Test => test(),
         Verb::Prepare { check } => prepare(check),
         Verb::WithPostgres { command } => with_postgres(&command),
-        Verb::BuildEdge { dev } => {
-            build::build(if dev { Mode::Dev } else { Mode::Worker }).map(drop)
-        }
+        Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
         Verb::ServeEdge { port, upstream, token, public_keys } => {
             build::build(Mode::Worker)?;
             let settings =
@@ -114,11 +112,7 @@ fn perform(verb: Verb) -> Result<()> {
 
 fn with_postgres(command: &[OsString]) -> Result<()> {
     let [program, arguments @ ..] = command else { bail!("a command is needed") };
-    let folder = temp_dir().join(format!("weir-postgres-{}", process::id()));
-    let postgres = Postgres::start(&folder, Keep::Nothing)?;
-    let result =
-        command::run(Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()));
-    drop(postgres);
-    cache::remove_all(&folder)?;
-    result
+    let scratch = Scratch::new("postgres")?;
+    let postgres = Postgres::start(scratch.path(), Keep::Nothing)?;
+    command::run(Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()))
 }

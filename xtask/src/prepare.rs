@@ -5,31 +5,27 @@
 //! read it from `.sqlx` and need no database.
 
 use std::collections::BTreeMap;
-use std::env::temp_dir;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::postgres::{Keep, Postgres};
-use crate::{cache, command, project, report};
+use crate::scratch::Scratch;
+use crate::{command, project, report};
 
 /// What each query means, by the name of its file.
 type Documents = BTreeMap<String, Vec<u8>>;
 
 /// Writes `.sqlx`, or only checks that it is as it would be written.
 pub fn prepare(check: bool) -> Result<()> {
-    let folder = temp_dir().join(format!("weir-prepare-{}", process::id()));
-    let learned = folder.join("sqlx");
+    let scratch = Scratch::new("prepare")?;
+    let learned = scratch.path().join("sqlx");
     fs::create_dir_all(&learned)?;
-    let result = learn(&folder, &learned).and_then(|()| {
-        let (learned, committed) = (documents(&learned)?, documents(&committed())?);
-        if check { compare(&learned, &committed) } else { write(&learned, &committed) }
-    });
-    cache::remove_all(&folder)?;
-    result
+    learn(scratch.path(), &learned)?;
+    let (learned, committed) = (documents(&learned)?, documents(&committed())?);
+    if check { compare(&learned, &committed) } else { write(&learned, &committed) }
 }
 
 fn committed() -> PathBuf {

@@ -3,8 +3,6 @@
 //! A step that fails does not hide what the others would say, except where they cannot be run
 //! without it.
 
-use std::env::temp_dir;
-use std::process;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,9 +12,10 @@ use crate::edge::build::{Mode, build};
 use crate::postgres::{Keep, Postgres};
 use crate::prepare::prepare;
 use crate::programs::programs;
+use crate::scratch::Scratch;
 use crate::tools::npm::npm;
 use crate::tools::wasm_bindgen::wasm_bindgen;
-use crate::{cache, command, project, report};
+use crate::{command, project, report};
 
 /// What one step came to.
 struct Outcome {
@@ -35,7 +34,7 @@ pub fn test() -> Result<()> {
             run(&mut outcomes, name, check);
         }
         run(&mut outcomes, ".sqlx", || prepare(true));
-        run(&mut outcomes, "the Worker", || build(Mode::Worker).map(drop));
+        run(&mut outcomes, "the Worker", || build(Mode::Worker));
         run(&mut outcomes, "deploy (dry run)", deploy);
         run(&mut outcomes, "tests", without_weir);
         run(&mut outcomes, "stories", stories);
@@ -71,12 +70,13 @@ fn tools() -> Result<()> {
 
 /// What `wrangler deploy` would upload, and how large it is.
 fn deploy() -> Result<()> {
-    let out = temp_dir().join(format!("weir-deploy-{}", process::id()));
+    let scratch = Scratch::new("deploy")?;
     let mut wrangler = npm()?.wrangler();
-    wrangler.args(["deploy", "--dry-run", "--outdir"]).arg(&out).current_dir(project::root());
-    let said = command::output_of(&mut wrangler);
-    cache::remove_all(&out)?;
-    let said = said?;
+    wrangler
+        .args(["deploy", "--dry-run", "--outdir"])
+        .arg(scratch.path())
+        .current_dir(project::root());
+    let said = command::output_of(&mut wrangler)?;
     let size = said.lines().find(|line| line.contains("gzip:"));
     report::line(&format!("weir: {}", size.context("wrangler named no size")?.trim()));
     Ok(())
@@ -84,16 +84,13 @@ fn deploy() -> Result<()> {
 
 /// Everything that needs no running Weir. The origin's tests make databases of their own.
 fn without_weir() -> Result<()> {
-    let folder = temp_dir().join(format!("weir-tests-{}", process::id()));
-    let postgres = Postgres::start(&folder, Keep::Nothing)?;
-    let result = command::run(
+    let scratch = Scratch::new("postgres")?;
+    let postgres = Postgres::start(scratch.path(), Keep::Nothing)?;
+    command::run(
         command::cargo()
             .args(["test", "--workspace", "--exclude", "tests", "--no-fail-fast"])
             .env("DATABASE_URL", postgres.url()),
-    );
-    drop(postgres);
-    cache::remove_all(&folder)?;
-    result
+    )
 }
 
 /// The whole path on running processes.

@@ -118,7 +118,7 @@ fn plan(
     };
     Ok(Plan {
         folder,
-        scratch: false,
+        scratch: None,
         keep: Keep::Data,
         database_url,
         upstream,

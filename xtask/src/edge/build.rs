@@ -49,16 +49,20 @@ pub enum Mode {
     Dev,
 }
 
-/// Builds the Worker if anything changed, and answers the folder with its two modules.
-pub fn build(mode: Mode) -> Result<PathBuf> {
-    let out = project::root().join("build");
-    fs::create_dir_all(&out)?;
+/// Builds Weir's Worker into `build/`, if anything changed.
+pub fn build(mode: Mode) -> Result<()> {
+    build_package("edge", &project::root().join("build"), mode)
+}
+
+/// Builds the Worker of a package into `out`, if anything changed.
+pub fn build_package(package: &str, out: &Path, mode: Mode) -> Result<()> {
+    fs::create_dir_all(out)?;
     let _lock = cache::lock(&out.join(".lock"))?;
     add_target()?;
-    let raw = report::loud_step("compiling the Worker", || compile(mode))?;
+    let raw = report::loud_step("compiling the Worker", || compile(package, mode))?;
     let stamp = stamp(mode, &raw)?;
     if fs::read_to_string(out.join(STAMP)).is_ok_and(|made_from| made_from == stamp) {
-        return Ok(out);
+        return Ok(());
     }
     let npm = npm()?;
     let wasm_bindgen = wasm_bindgen()?;
@@ -74,8 +78,7 @@ pub fn build(mode: Mode) -> Result<PathBuf> {
         }
         fs::write(out.join(STAMP), &stamp)?;
         cache::remove_all(&work)
-    })?;
-    Ok(out)
+    })
 }
 
 /// The compiler's library for wasm. Without rustup it has to be there already.
@@ -96,13 +99,13 @@ pub fn add_target() -> Result<()> {
     .with_context(|| format!("Rust's {TARGET} target is missing"))
 }
 
-fn compile(mode: Mode) -> Result<PathBuf> {
+fn compile(package: &str, mode: Mode) -> Result<PathBuf> {
     let profile = match mode {
         Mode::Worker => "worker",
         Mode::Dev => "dev",
     };
     let messages = command::cargo_messages(
-        command::cargo().args(["build", "--package", "edge", "--lib"]).args([
+        command::cargo().args(["build", "--package", package, "--lib"]).args([
             "--profile",
             profile,
             "--target",
@@ -111,13 +114,13 @@ fn compile(mode: Mode) -> Result<PathBuf> {
     )?;
     messages
         .iter()
-        .filter(|message| message["target"]["name"] == "edge")
+        .filter(|message| message["target"]["name"] == package)
         .filter_map(|message| message["filenames"].as_array())
         .flatten()
         .filter_map(|file| file.as_str())
         .find(|file| Path::new(file).extension().is_some_and(|extension| extension == "wasm"))
         .map(PathBuf::from)
-        .context("cargo built no wasm for the edge")
+        .with_context(|| format!("cargo built no wasm for {package}"))
 }
 
 /// Everything that the files in `build/` depend on.

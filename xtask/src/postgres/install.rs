@@ -92,10 +92,7 @@ impl Installed {
             return Ok(folder.join("postgres"));
         }
         let key = cache::fingerprint(&[folder.as_os_str().as_encoded_bytes()]);
-        let ours = shared(SHARED_DATA)?.join(key);
-        fs::create_dir_all(&ours)?;
-        open_to_all(&ours)?;
-        Ok(ours.join("postgres"))
+        Ok(shared(SHARED_DATA)?.join(key))
     }
 }
 

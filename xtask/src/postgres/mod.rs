@@ -31,11 +31,13 @@ pub enum Keep {
     Nothing,
 }
 
-/// A Postgres server on this machine.
+/// A Postgres server on this machine. Dropping it kills it, and removes data that is not to be kept.
 pub struct Postgres {
     /// Its process.
     pub process: Process,
     login: Login,
+    data: PathBuf,
+    keep: Keep,
 }
 
 impl Postgres {
@@ -73,7 +75,7 @@ impl Postgres {
         .stopped_by(Signal::INT)
         // A killed server's children hold its memory for a moment longer.
         .started_until_it_stays();
-        let mut postgres = Self { process, login };
+        let mut postgres = Self { process, login, data, keep };
         postgres.process.start()?;
         Ok(postgres)
     }
@@ -96,14 +98,19 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Whoever wanted an answer has stopped the server before.
+        let _ = self.process.kill();
+        if self.keep == Keep::Nothing {
+            let _ = crate::cache::remove_all(&self.data);
+        }
+    }
+}
+
 /// Removes the data of the server whose folder this was.
 pub fn remove_data(folder: &Path) -> Result<()> {
     crate::cache::remove_all(&install::install()?.data_folder(folder)?)
-}
-
-/// Whether there is data from an earlier run.
-pub fn has_data(folder: &Path) -> Result<bool> {
-    Ok(install::install()?.data_folder(folder)?.join("PG_VERSION").exists())
 }
 
 fn create_cluster(installed: &Installed, data: &Path) -> Result<()> {

@@ -5,7 +5,7 @@
 //! `reaper` takes down what is left.
 
 mod children; // whom a signal has to reach besides the group
-mod reaper; // no orphans
+pub(crate) mod reaper; // no orphans
 pub mod port; // addresses on this machine
 pub mod probe; // asking whether somebody answers
 

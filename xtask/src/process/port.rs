@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_not_given_out() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = taken.local_addr().unwrap().port();
+        let port = free().unwrap();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         assert_ne!(wished(port).unwrap(), port);
         drop(taken);
         assert_eq!(wished(port).unwrap(), port);

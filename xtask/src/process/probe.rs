@@ -25,7 +25,8 @@ pub fn answers(port: u16, path: &str) -> bool {
 pub fn status(port: u16, path: &str, headers: &str) -> Option<u16> {
     let mut stream = connect(port)?;
     let host = format!("Host: 127.0.0.1:{port}\r\n");
-    write!(stream, "GET {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n").ok()?;
+    let question = format!("GET {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
+    stream.write_all(question.as_bytes()).ok()?;
     let mut start = [0; START_BYTES];
     stream.read_exact(&mut start).ok()?;
     str::from_utf8(&start).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
@@ -52,10 +53,14 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
+            String::from_utf8(request).unwrap()
         });
         assert_eq!(answers(port, "/health"), expect);
         assert!(server.join().unwrap().starts_with("GET /health HTTP/1.1\r\n"));

@@ -18,11 +18,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use self::plan::{Plan, Upstream};
+use crate::command;
 use crate::edge::run;
 use crate::postgres::Postgres;
 use crate::process::{Process, probe};
 use crate::programs::{Programs, programs};
-use crate::{cache, command, report};
+use crate::scratch::Scratch;
 
 /// Whose answer says that a key is let in.
 const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
@@ -48,7 +49,9 @@ pub struct Stack {
     origin_url: String,
     upstream_url: String,
     edge_port: u16,
-    folder: Folder,
+    folder: PathBuf,
+    // Goes last, when nothing runs in it any more.
+    _scratch: Option<Scratch>,
 }
 
 /// A new account.
@@ -69,23 +72,17 @@ pub struct Key {
     pub key: String,
 }
 
-/// Where a stack keeps its things.
-struct Folder {
-    path: PathBuf,
-    scratch: bool,
-}
-
 impl Stack {
     /// Builds what changed, starts everything and waits until all of it answers.
     pub fn start(plan: Plan) -> Result<Self> {
         let programs = programs()?;
-        let folder = Folder { path: plan.folder, scratch: plan.scratch };
-        fs::create_dir_all(&folder.path)?;
-        let log_folder = folder.path.join("log");
+        let folder = plan.folder;
+        fs::create_dir_all(&folder)?;
+        let log_folder = folder.join("log");
 
         let postgres = match plan.database_url {
             Some(_) => None,
-            None => Some(Postgres::start(&folder.path, plan.keep)?),
+            None => Some(Postgres::start(&folder, plan.keep)?),
         };
         let database_url = plan.database_url.or_else(|| postgres.as_ref().map(Postgres::url));
 
@@ -96,7 +93,7 @@ impl Stack {
                 command
                     .args(["--listen", &format!("127.0.0.1:{port}"), "--token", STAND_IN_TOKEN])
                     .arg("--journal-file")
-                    .arg(folder.path.join("upstream.jsonl"));
+                    .arg(folder.join("upstream.jsonl"));
                 let ready = move || probe::listens(port);
                 let mut process = Process::new("upstream", command, &log_folder, ready);
                 process.start()?;
@@ -104,14 +101,14 @@ impl Stack {
             }
         };
 
-        let signing_key = origin::signing_key(&programs.weir, &folder.path)?;
+        let signing_key = origin::signing_key(&programs.weir, &folder)?;
         let edge_settings = run::Settings {
             port: plan.edge_port,
             upstream_url: upstream_url.clone(),
             upstream_token,
             public_keys: origin::public_keys(&signing_key)?,
         };
-        let mut edge = run::process(&programs.workerd, &folder.path, &edge_settings)?;
+        let mut edge = run::process(&programs.workerd, &folder, &edge_settings)?;
         edge.start()?;
 
         let settings = origin::Settings {
@@ -142,6 +139,7 @@ impl Stack {
             upstream_url,
             edge_port: plan.edge_port,
             folder,
+            _scratch: plan.scratch,
         })
     }
 
@@ -172,7 +170,7 @@ impl Stack {
 
     /// Where logs and data are.
     pub fn folder(&self) -> &Path {
-        &self.folder.path
+        &self.folder
     }
 
     /// Runs the `weir` command line beside the running origin and answers what it prints.
@@ -220,18 +218,5 @@ impl Stack {
     /// Ends every part in order, so that the next start has nothing to recover.
     pub fn stop(&mut self) -> Result<()> {
         self.processes().try_for_each(Process::stop)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.scratch {
-            return;
-        }
-        if thread::panicking() {
-            report::line(&format!("weir: logs are kept in {}", self.path.join("log").display()));
-        } else {
-            let _ = cache::remove_all(&self.path);
-        }
     }
 }

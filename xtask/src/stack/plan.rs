@@ -1,15 +1,13 @@
 //! What a stack is started with.
 
-use std::env;
 use std::path::PathBuf;
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
 use crate::postgres::Keep;
 use crate::process::port;
 use crate::random;
+use crate::scratch::Scratch;
 
 /// How often a test's origin pulls: often, so that nobody waits.
 const TEST_PULL_INTERVAL_MS: u64 = 200;
@@ -35,8 +33,8 @@ pub enum Upstream {
 pub struct Plan {
     /// Where data and logs go.
     pub folder: PathBuf,
-    /// Whether the folder goes with the stack. It stays when a test panics, for its logs.
-    pub scratch: bool,
+    /// The folder, when it goes with the stack.
+    pub scratch: Option<Scratch>,
     /// Whether the database has to outlive a power cut.
     pub keep: Keep,
     /// A database that runs already, instead of one of our own.
@@ -58,11 +56,10 @@ pub struct Plan {
 impl Plan {
     /// A stack for one test: everything its own, and gone afterwards.
     pub fn for_test() -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let scratch = Scratch::new("stack")?;
         Ok(Self {
-            folder: env::temp_dir().join(format!("weir-test-{}-{number}", process::id())),
-            scratch: true,
+            folder: scratch.path().to_owned(),
+            scratch: Some(scratch),
             keep: Keep::Nothing,
             database_url: None,
             upstream: Upstream::StandIn { port: port::free()? },
