@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often a program that ends at once is started again, when it is one that may.
 const START_ATTEMPTS_MAX: u32 = 100;
 
+/// How much of a log is repeated in a message.
+const LOG_LINES_SHOWN: usize = 20;
+
 /// How a program is asked whether it is ready, as often as it takes.
 type Ready = Box<dyn Fn() -> bool + Send>;
 
@@ -90,9 +93,11 @@ impl Process {
         &self.log
     }
 
-    /// The end of its output.
+    /// The last lines of its output.
     pub fn log_tail(&self) -> String {
-        fs::read(&self.log).map(|bytes| command::tail(&bytes)).unwrap_or_default()
+        let end = fs::read(&self.log).map(|bytes| command::tail(&bytes)).unwrap_or_default();
+        let lines: Vec<_> = end.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }
 
     /// Its process id while it runs.
