@@ -140,8 +140,9 @@ BEGIN
     IF to_regclass(partition) IS NOT NULL THEN
         RETURN;
     END IF;
-    -- Two pulls may meet at the turn of a month.
-    PERFORM pg_advisory_xact_lock(hashtext('entry_month_make'));
+    -- Two pulls may meet at the turn of a month. This is the lock that attaching takes anyway, and
+    -- unlike an advisory lock it makes whoever waited for it see the other one's table.
+    LOCK TABLE entry IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass(partition) IS NOT NULL THEN
         RETURN;
     END IF;

@@ -2,7 +2,8 @@
 //!
 //! # Bounds
 //! At most [`CONNECTIONS_MAX`] connections; whoever waits longer than [`ACQUIRE_MS_MAX`] for one is
-//! told that the database is away.
+//! told that the database is away. A statement ends after [`STATEMENT_MS_MAX`], and after
+//! [`LOCK_MS_MAX`] of waiting for somebody else's lock; migrations take as long as they take.
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use tracing::debug;
 
 use crate::error::Error;
@@ -20,19 +21,39 @@ const CONNECTIONS_MAX: u32 = 24;
 /// Longest wait for a connection.
 const ACQUIRE_MS_MAX: u64 = 3_000;
 
+/// Longest statement: a page of a thousand entries takes less than a tenth of a second.
+const STATEMENT_MS_MAX: u32 = 30_000;
+/// Longest wait for a lock, such as a journal's row while another origin posts to it.
+const LOCK_MS_MAX: u32 = 10_000;
+
 /// Every migration, compiled in.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// A pool that connects when it is first used, so that a database that is away does not keep the
 /// process from starting.
 pub fn pool(url: &str) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| Error::invalid("DATABASE_URL", error))?
-        .application_name("weir");
+    let options = options(url)?.options([
+        ("statement_timeout", STATEMENT_MS_MAX.to_string()),
+        ("lock_timeout", LOCK_MS_MAX.to_string()),
+    ]);
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(Duration::from_millis(ACQUIRE_MS_MAX))
         .connect_lazy_with(options))
+}
+
+/// Brings the schema up to date. Two at once wait for each other.
+pub async fn migrate(url: &str) -> Result<(), Error> {
+    let mut connection = PgConnection::connect_with(&options(url)?).await?;
+    MIGRATOR.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, Error> {
+    let options = PgConnectOptions::from_str(url);
+    let options = options.map_err(|error| Error::invalid("DATABASE_URL", error))?;
+    Ok(options.application_name("weir"))
 }
 
 /// A transaction with a name, which is what its log line and its metric are called by.

@@ -73,6 +73,14 @@ pub enum Error {
         /// What is wrong, and in which row.
         problem: String,
     },
+    /// The operating system did not let us listen, for requests or for signals.
+    #[error("cannot listen {on}: {error}")]
+    Listen {
+        /// For what.
+        on: String,
+        /// What it said.
+        error: std::io::Error,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(String),

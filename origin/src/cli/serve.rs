@@ -51,7 +51,7 @@ impl Serve {
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind(listen)
             .await
-            .map_err(|error| Error::invalid("WEIR_LISTEN", format_args!("{listen}: {error}")))?;
+            .map_err(|error| Error::Listen { on: format!("on {listen}"), error })?;
         let address = listener.local_addr().unwrap_or(listen);
         info!(%address, edge = self.edge.edge_url, interval_ms, "serving");
         let pulls = tokio::spawn(pull::run::run(pool.clone(), edge, interval_ms, stopped.clone()));
@@ -80,7 +80,8 @@ impl Serve {
 
 /// SIGTERM from whoever runs it, SIGINT from a terminal.
 async fn wait_for_signal() -> Result<(), Error> {
-    let listen = |kind| signal(kind).map_err(|error| Error::invalid("signals", error));
+    let listen =
+        |kind| signal(kind).map_err(|error| Error::Listen { on: "for signals".to_owned(), error });
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::select! {
         _ = term.recv() => {}

@@ -10,8 +10,7 @@ use crate::signing::Signer;
 use super::Answer;
 
 pub(super) async fn migrate(settings: &DatabaseSettings) -> Result<Answer, Error> {
-    let pool = database::pool(&settings.database_url)?;
-    MIGRATOR.run(&pool).await?;
+    database::migrate(&settings.database_url).await?;
     let version = MIGRATOR.iter().map(|migration| migration.version).max();
     let value = json!({ "version": version });
     Answer::new(&value, format!("The schema is at version {}.", version.unwrap_or_default()))

@@ -1,0 +1,22 @@
+//! The origin against a real Postgres and a real HTTP edge that is told how to behave.
+//!
+//! Each test has a database of its own, on the server that `DATABASE_URL` names.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is allowed in tests does not reach their helpers"
+)]
+
+mod commands;
+mod edge;
+mod facts;
+mod faults;
+mod posting;
+mod pulling;
+mod reading;
+mod refusing;
+mod telling;
+mod tester;

@@ -1,0 +1,243 @@
+//! Pages into the ledger: each call once, whatever happens on the way.
+
+use meter::entry::Facts;
+use meter::ids::Epoch;
+use meter::money::Nanos;
+use meter::reconcile::{Cursor, Page};
+use meter::time::UnixMs;
+use origin::clock;
+use origin::ledger::post::{self, Posted, Said};
+use origin::pull::Attempt;
+use origin::read::balance;
+
+use crate::edge::Fault;
+use crate::facts::{BEGAN_MS, cost, run};
+use crate::tester::{J0, Sums, Tester, journal};
+
+/// What a journal says along with a page when nothing is special about it.
+const SAID: Said = Said { applied: 0, open_holds: 0, oldest_hold_at: None };
+
+/// Finishes calls of 1, 2, 4, 8 … tokens.
+fn finish(tester: &Tester, account: &str, numbers: std::ops::Range<u32>) {
+    tester.edge.journal(J0, |journal| {
+        for number in numbers {
+            journal.finish(run(number, account, 1 << number));
+        }
+    });
+}
+
+/// The whole journal as one page.
+fn page(tester: &Tester) -> Page {
+    tester.edge.journal(J0, |journal| Page {
+        epoch: journal.epoch.parse::<Epoch>().unwrap(),
+        entries: journal.entries.clone(),
+        head: journal.head(),
+    })
+}
+
+/// The cursor of a journal that was never posted.
+fn fresh() -> Cursor {
+    Cursor { epoch: None, tail: meter::entry::Tail::START }
+}
+
+#[tokio::test]
+async fn a_page_stands_in_every_table_with_the_same_sums() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..10);
+    assert!(matches!(tester.pull().await.unwrap(), Attempt::UpToDate));
+    assert_eq!(tester.sums().await, Sums::all(10, cost(1023)));
+    let balance = balance::read(&tester.pool, Some(&account.account_id)).await.unwrap();
+    assert_eq!((balance.balance_nanos, balance.arrears), (-cost(1023).get(), true));
+    assert_eq!(tester.findings().await, []);
+}
+
+#[tokio::test]
+async fn a_page_pulled_twice_is_posted_once() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..10);
+    tester.edge.journal(J0, |journal| journal.fault = Some(Fault::GoesBack(100)));
+    tester.pull().await.unwrap();
+    tester.pull().await.unwrap();
+    assert_eq!(tester.sums().await, Sums::all(10, cost(1023)));
+    assert_eq!(tester.findings().await, []);
+}
+
+#[tokio::test]
+async fn overlapping_pages_post_each_call_once() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    tester.edge.journal(J0, |journal| journal.fault = Some(Fault::GoesBack(3)));
+    for number in 0..10 {
+        finish(&tester, &account.account_id, number..number + 1);
+        tester.pull().await.unwrap();
+    }
+    assert_eq!(tester.sums().await, Sums::all(10, cost(1023)));
+    assert_eq!(tester.findings().await, []);
+}
+
+#[tokio::test]
+async fn a_page_that_was_overtaken_is_left_alone() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..3);
+    let early = page(&tester);
+    finish(&tester, &account.account_id, 3..5);
+    tester.pull().await.unwrap();
+    let name = journal(J0);
+    let posted = post::page(&tester.pool, &name, &fresh(), early, &SAID, clock::now()).await;
+    assert_eq!(posted.unwrap(), Posted::Overtaken);
+    assert_eq!(tester.sums().await, Sums::all(5, cost(31)));
+}
+
+#[tokio::test]
+async fn origins_that_post_the_same_page_at_once_post_it_once() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..10);
+    let page = page(&tester);
+    let name = journal(J0);
+    let cursor = fresh();
+    let post = || post::page(&tester.pool, &name, &cursor, page.clone(), &SAID, clock::now());
+    let (one, two, three) = tokio::join!(post(), post(), post());
+    let mut posted = [one.unwrap(), two.unwrap(), three.unwrap()];
+    posted.sort_by_key(|posted| *posted == Posted::Overtaken);
+    let entries = Posted::Entries { count: 10, more: false };
+    assert_eq!(posted, [entries, Posted::Overtaken, Posted::Overtaken]);
+    assert_eq!(tester.sums().await, Sums::all(10, cost(1023)));
+}
+
+#[tokio::test]
+async fn a_crash_in_between_leaves_nothing_and_the_next_pull_posts_all() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..10);
+    tester.edge.journal(J0, |journal| journal.fault = Some(Fault::FailsAfter));
+    tester.pull().await.unwrap_err();
+    tester.edge.journal(J0, |journal| journal.fault = None);
+
+    // Whoever holds the sums keeps the posting transaction waiting behind its entries.
+    let mut blocker = tester.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE rollup_hour").execute(&mut *blocker).await.unwrap();
+    let mut waiting = tester.pool.acquire().await.unwrap();
+    {
+        let posting = tester.pull();
+        tokio::pin!(posting);
+        let is_waiting = async {
+            let sql = "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+                       WHERE relname = 'rollup_hour' AND NOT granted";
+            while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *waiting).await.unwrap() == 0 {}
+        };
+        tokio::select! {
+            done = &mut posting => panic!("posted past a lock: {done:?}"),
+            () = is_waiting => {}
+        }
+        // Here the process dies: what was begun is dropped.
+    }
+    blocker.rollback().await.unwrap();
+    let left = tester.sums().await;
+    assert_eq!(left, Sums::all(0, Nanos::ZERO));
+
+    tester.pull_all().await;
+    assert_eq!(tester.sums().await, Sums::all(10, cost(1023)));
+    assert_eq!(tester.findings().await, []);
+}
+
+#[tokio::test]
+async fn more_entries_than_a_page_holds_come_page_by_page() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    tester.edge.journal(J0, |journal| {
+        for number in 1..=2_500 {
+            journal.finish(run(number, &account.account_id, 2));
+        }
+    });
+    assert!(matches!(tester.pull().await.unwrap(), Attempt::More));
+    assert_eq!(tester.sums().await, Sums::all(1_000, cost(2_000)));
+    tester.pull_all().await;
+    assert_eq!(tester.sums().await, Sums::all(2_500, cost(5_000)));
+}
+
+#[tokio::test]
+async fn a_page_across_the_turn_of_a_month_goes_to_both_months() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    // 2025-11-30T23:59:59.999Z and a millisecond later.
+    for (number, finished_ms) in [(0, 1_764_547_199_999), (1, 1_764_547_200_000)] {
+        let finished_at = UnixMs::new(finished_ms);
+        let facts = Facts { finished_at, ..run(number, &account.account_id, 1 << number) };
+        tester.edge.journal(J0, |journal| journal.finish(facts));
+    }
+    tester.pull().await.unwrap();
+    assert_eq!(tester.sums().await, Sums::all(2, cost(3)));
+    let months: Vec<String> =
+        sqlx::query_scalar("SELECT tableoid::regclass::text FROM entry ORDER BY finished_at")
+            .fetch_all(&tester.pool)
+            .await
+            .unwrap();
+    assert_eq!(months, ["entry_2025_11", "entry_2025_12"]);
+}
+
+#[tokio::test]
+async fn what_was_written_is_never_changed_or_removed() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(5)).await;
+    finish(&tester, &account.account_id, 0..1);
+    tester.pull().await.unwrap();
+    for statement in [
+        "UPDATE entry SET amount_nanos = 0",
+        "DELETE FROM entry",
+        "UPDATE entry_2025_11 SET amount_nanos = 0",
+        "DELETE FROM entry_2025_11",
+        "TRUNCATE entry_2025_11",
+        "UPDATE posting SET amount_nanos = 0",
+        "DELETE FROM posting",
+        "UPDATE credit SET amount_nanos = 1",
+        "DELETE FROM credit",
+        "TRUNCATE credit",
+        "UPDATE price_book SET actor = 'me'",
+        "DELETE FROM price_book",
+    ] {
+        let refused = sqlx::raw_sql(statement).execute(&tester.pool).await.unwrap_err();
+        let code = refused.as_database_error().unwrap().code().unwrap();
+        assert_eq!(code, "23001", "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_a_call_or_a_place_a_second_time() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..1);
+    tester.pull().await.unwrap();
+    let again = async |journal: &str, seq: i64, call: &str| {
+        let inserted = sqlx::query(
+            "INSERT INTO posting
+                 (journal_id, epoch, seq, call_id, account_id, amount_nanos, finished_at)
+             VALUES ($1, 'e1', $2, $3, 'x', 0, now())",
+        );
+        let error = inserted.bind(journal).bind(seq).bind(call).execute(&tester.pool).await;
+        let error = error.unwrap_err();
+        error.as_database_error().unwrap().constraint().unwrap().to_owned()
+    };
+    assert_eq!(again(J0, 1, "other").await, "posting_place_key");
+    let call = format!("c{}-0", account.account_id);
+    assert_eq!(again("j1", 1, &call).await, "posting_call_key");
+}
+
+#[tokio::test]
+async fn an_entry_reads_back_with_the_hash_it_was_chained_by() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    finish(&tester, &account.account_id, 0..1);
+    tester.pull().await.unwrap();
+    let (finished_ms, hash): (i64, Vec<u8>) =
+        sqlx::query_as("SELECT (extract(epoch FROM finished_at) * 1000)::bigint, hash FROM entry")
+            .fetch_one(&tester.pool)
+            .await
+            .unwrap();
+    let tail = tester.edge.journal(J0, |journal| journal.head());
+    assert_eq!(hash, tail.hash.0);
+    assert_eq!(u64::try_from(finished_ms).unwrap(), BEGAN_MS);
+}

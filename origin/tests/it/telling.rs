@@ -1,0 +1,212 @@
+//! Changes down to the edge: all of them, in order, none skipped.
+
+use std::sync::Arc;
+
+use meter::account::{Overdraft, Status};
+use meter::money::{Nanos, Ratio};
+use meter::wire::pull::{AccountDoc, CHANGES_MAX};
+use origin::account::{self, AccountChange};
+use origin::clock;
+use origin::key;
+use origin::ledger::credit::{self, CreditKind, NewCredit};
+use origin::price::{self, Changed};
+use origin::pull::Attempt;
+
+use crate::edge::Fault;
+use crate::facts::cost;
+use crate::tester::{J0, Tester};
+
+fn top_up(account: &str, amount: Nanos, reference: Option<&str>) -> NewCredit {
+    NewCredit {
+        account: account.to_owned(),
+        kind: CreditKind::TopUp,
+        amount,
+        reason: "paid".to_owned(),
+        actor: "test".to_owned(),
+        reference: reference.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn accounts_credits_keys_and_prices_reach_the_edge() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    let key = key::issue(&tester.pool, &tester.signer, &account, "k", clock::now(), None);
+    let key = key.await.unwrap();
+    tester.pull().await.unwrap();
+    let told = |name: &str| tester.edge.journal(J0, |journal| journal.accounts[name].clone());
+    let first = AccountDoc {
+        id: account.account_id.clone(),
+        status: "active".to_owned(),
+        group: "default".to_owned(),
+        overdraft_nanos: None,
+        credits_nanos: cost(7).get(),
+    };
+    assert_eq!(told(&account.account_id), first);
+
+    credit::give(&tester.pool, &top_up(&account.account_id, cost(3), None)).await.unwrap();
+    key::revoke(&tester.pool, &key.key_id, clock::now()).await.unwrap();
+    let change = AccountChange {
+        status: Some(Status::Suspended),
+        group: Some("vip".parse().unwrap()),
+        overdraft: Some(Overdraft::Limit(cost(1))),
+    };
+    account::change(&tester.pool, &account, &change).await.unwrap();
+    let set = |book: &mut meter::price::PriceBook| {
+        book.groups.insert("vip".parse().unwrap(), Ratio::from_ppm(1_200_000));
+    };
+    price::change(&tester.pool, "test", "vip", set).await.unwrap();
+    tester.pull().await.unwrap();
+    let second = AccountDoc {
+        status: "suspended".to_owned(),
+        group: "vip".to_owned(),
+        overdraft_nanos: Some(cost(1).get()),
+        credits_nanos: cost(10).get(),
+        ..first
+    };
+    assert_eq!(told(&account.account_id), second);
+    tester.edge.journal(J0, |journal| {
+        assert!(journal.revoked.contains(&key.key_id));
+        assert_eq!(journal.book, Some(1));
+    });
+
+    tester.pull().await.unwrap();
+    let last = tester.edge.journal(J0, |journal| journal.requests.pop().unwrap());
+    assert_eq!(last.changes, None, "what was applied is not sent again");
+}
+
+#[tokio::test]
+async fn changes_whose_answer_was_lost_are_sent_again() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    for fault in [Fault::FailsBefore, Fault::FailsAfter] {
+        tester.edge.journal(J0, |journal| journal.fault = Some(fault));
+        tester.pull().await.unwrap_err();
+        tester.edge.journal(J0, |journal| journal.fault = None);
+        tester.pull().await.unwrap();
+        let credits = |journal: &mut crate::edge::FakeJournal| {
+            journal.accounts[&account.account_id].credits_nanos
+        };
+        assert_eq!(tester.edge.journal(J0, credits), cost(7).get());
+    }
+}
+
+#[tokio::test]
+async fn no_change_is_skipped_while_many_write_at_once() {
+    const WRITERS: usize = 6;
+    const CREDITS: usize = 20;
+    let tester = Arc::new(Tester::new().await);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let tester = Arc::clone(&tester);
+        writers.spawn(async move {
+            let account = tester.account(&format!("a{writer}")).await;
+            for number in 0..CREDITS {
+                let one = top_up(&account.account_id, cost(1 << number), None);
+                credit::give(&tester.pool, &one).await.unwrap();
+                let key =
+                    key::issue(&tester.pool, &tester.signer, &account, "k", clock::now(), None);
+                let key = key.await.unwrap();
+                key::revoke(&tester.pool, &key.key_id, clock::now()).await.unwrap();
+            }
+        });
+    }
+    // The edge is pulled without pause meanwhile, and keeps only what it is told.
+    while !writers.is_empty() {
+        tester.pull().await.unwrap();
+        while let Some(ended) = writers.try_join_next() {
+            ended.unwrap();
+        }
+    }
+    tester.pull_all().await;
+    let all = cost((1 << CREDITS) - 1).get();
+    tester.edge.journal(J0, |journal| {
+        let credits: Vec<i64> =
+            journal.accounts.values().map(|account| account.credits_nanos).collect();
+        assert_eq!(credits, [all; WRITERS]);
+        assert_eq!(journal.revoked.len(), WRITERS * CREDITS);
+        let uptos = journal.requests.iter().filter_map(|request| request.changes.as_ref());
+        assert!(uptos.map(|changes| changes.upto).is_sorted());
+    });
+}
+
+#[tokio::test]
+async fn more_changes_than_one_request_holds_go_in_several() {
+    let tester = Tester::new().await;
+    let count = i64::try_from(CHANGES_MAX).unwrap() * 2 + 1;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "INSERT INTO account (account_id, journal_id, name, revision)
+             SELECT 'acc_' || n, 'j0', 'a' || n, n FROM generate_series(1, {count}) AS n;
+         UPDATE journal SET revision = {count} WHERE journal_id = 'j0'"
+    )))
+    .execute(&tester.pool)
+    .await
+    .unwrap();
+    assert!(matches!(tester.pull().await.unwrap(), Attempt::More));
+    let known = |tester: &Tester| {
+        tester.edge.journal(J0, |journal| (journal.accounts.len(), journal.applied))
+    };
+    assert_eq!(known(&tester), (CHANGES_MAX, u64::try_from(CHANGES_MAX).unwrap()));
+    tester.pull_all().await;
+    let all = usize::try_from(count).unwrap();
+    assert_eq!(known(&tester), (all, u64::try_from(count).unwrap()));
+}
+
+#[tokio::test]
+async fn a_payment_is_credited_once_however_often_it_is_told() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await;
+    let paid = top_up(&account.account_id, cost(5), Some("pay-1"));
+    let first = credit::give(&tester.pool, &paid).await.unwrap();
+    let second = credit::give(&tester.pool, &paid).await.unwrap();
+    assert_eq!((first.was_there, second.was_there), (false, true));
+    assert_eq!(first.credit_id, second.credit_id);
+    let other = top_up(&account.account_id, cost(6), Some("pay-1"));
+    let refused = credit::give(&tester.pool, &other).await.unwrap_err();
+    assert!(refused.to_string().contains("`reference`"), "{refused}");
+    let account = account::find(&tester.pool, &account.account_id).await.unwrap();
+    assert_eq!(account.credits_nanos, cost(5).get());
+}
+
+#[tokio::test]
+async fn two_price_changes_at_once_become_two_books_one_on_top_of_the_other() {
+    let tester = Tester::new().await;
+    let set = |group: &str| {
+        let group: meter::ids::Group = group.parse().unwrap();
+        price::change(&tester.pool, "test", "a group", move |book| {
+            book.groups.insert(group, Ratio::from_ppm(2_000_000));
+        })
+    };
+    let (one, two) = tokio::join!(set("a"), set("b"));
+    assert!(matches!((one.unwrap(), two.unwrap()), (Changed::To(_), Changed::To(_))));
+    let mut connection = tester.pool.acquire().await.unwrap();
+    let newest = price::newest(&mut connection).await.unwrap();
+    assert_eq!((newest.version, newest.groups.len()), (2, 2));
+    assert!(matches!(set("a").await.unwrap(), Changed::Nothing(book) if book.version == 2));
+}
+
+#[tokio::test]
+async fn the_first_book_is_the_one_that_journals_know_from_birth() {
+    let tester = Tester::new().await;
+    let mut connection = tester.pool.acquire().await.unwrap();
+    let first = price::newest(&mut connection).await.unwrap();
+    assert_eq!(first, meter::price::PriceBook::initial());
+}
+
+#[tokio::test]
+async fn accounts_spread_over_the_journals() {
+    let tester = Tester::new().await;
+    let mut journals = Vec::new();
+    for number in 0..8 {
+        let new = account::NewAccount {
+            name: format!("a{number}"),
+            group: meter::ids::Group::standard(),
+            overdraft: Overdraft::Unlimited,
+            grant: Nanos::ZERO,
+            journal: None,
+            actor: "test".to_owned(),
+        };
+        journals.push(account::create(&tester.pool, new).await.unwrap().journal_id);
+    }
+    assert_eq!(journals, ["j0", "j1", "j2", "j3", "j4", "j5", "j6", "j7"]);
+}
