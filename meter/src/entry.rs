@@ -61,6 +61,17 @@ impl Tail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash(pub [u8; 32]);
 
+impl Hash {
+    /// The hash over several parts, the borders between them included.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut form = Form(Sha256::new());
+        for part in parts {
+            form.bytes(part);
+        }
+        Self(form.0.finalize().into())
+    }
+}
+
 impl std::fmt::Display for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -151,7 +162,7 @@ impl Facts {
     /// What the call should have cost by its own terms and reading: nothing unless it was settled.
     pub fn derived_amount(&self) -> Result<Nanos, OutOfRange> {
         match self.ending {
-            Ending::Settled => self.terms.charge(&self.reading),
+            Ending::Settled => self.terms.charge(self.asked.units, &self.reading),
             Ending::Released | Ending::Expired => Ok(Nanos::ZERO),
         }
     }
@@ -180,6 +191,8 @@ impl Facts {
         form.text(Some(self.asked.operation.name()));
         form.text(Some(self.asked.subject.kind.name()));
         form.text(Some(self.asked.subject.id.as_str()));
+        form.integer(Some(self.asked.units.into()));
+        form.text(self.asked.resumes.as_ref().map(crate::ids::UpstreamId::as_str));
         form.text(Some(self.group.as_str()));
         form.integer(Some(self.terms.book.into()));
         match self.terms.price {
@@ -191,6 +204,10 @@ impl Facts {
                 form.text(Some("per_token"));
                 form.integer(Some(input_per_million.get().into()));
                 form.integer(Some(output_per_million.get().into()));
+            }
+            Price::PerUnit { amount } => {
+                form.text(Some("per_unit"));
+                form.integer(Some(amount.get().into()));
             }
             Price::Free => form.text(Some("free")),
         }

@@ -51,7 +51,9 @@ pub fn goes_up(name: &str) -> bool {
 ///
 /// `set-cookie` belongs to our account at upstream and not to the caller.
 pub fn stays_up(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name) || matches!(name, "set-cookie" | "content-length") || name.starts_with("weir-")
+    HOP_BY_HOP.contains(&name)
+        || matches!(name, "set-cookie" | "content-length")
+        || name.starts_with("weir-")
 }
 
 #[cfg(test)]
@@ -60,7 +62,8 @@ mod tests {
 
     #[test]
     fn credentials_and_addresses_stay_behind() {
-        for name in ["authorization", "cookie", "cf-connecting-ip", "x-forwarded-for", "te", "host"] {
+        for name in ["authorization", "cookie", "cf-connecting-ip", "x-forwarded-for", "te", "host"]
+        {
             assert!(!goes_up(name), "{name}");
         }
         for name in ["content-type", "user-agent", "x-coze-client-user-agent", "agw-js-conv"] {

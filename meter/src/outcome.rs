@@ -14,6 +14,8 @@ pub enum Source {
     Retrieved,
     /// Nowhere: the work succeeded and its usage is unknown.
     Missing,
+    /// A person decided.
+    Operator,
 }
 
 impl Source {
@@ -23,12 +25,15 @@ impl Source {
             Self::Reported => "reported",
             Self::Retrieved => "retrieved",
             Self::Missing => "missing",
+            Self::Operator => "operator",
         }
     }
 
     /// The source with this stable name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Reported, Self::Retrieved, Self::Missing].into_iter().find(|s| s.name() == name)
+        [Self::Reported, Self::Retrieved, Self::Missing, Self::Operator]
+            .into_iter()
+            .find(|s| s.name() == name)
     }
 }
 
@@ -92,7 +97,7 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
             Told::ByReply => ask_or(bill),
             Told::ByAsking => bill,
         },
-        Stage::Failed | Stage::Paused if used => bill,
+        Stage::Failed | Stage::Interrupted if used => bill,
         Stage::Failed => Outcome::Release,
         Stage::Canceled => match told {
             // The whole reply is charged, and only a later look shows all of it.
@@ -100,7 +105,8 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
             Told::ByAsking if observed.usage.is_some() => bill,
             Told::ByAsking => Outcome::GiveUp,
         },
-        Stage::Paused => ask_or(Outcome::Release),
+        Stage::Interrupted => ask_or(Outcome::Release),
+        Stage::AwaitsTools => ask_or(if used { bill } else { Outcome::Release }),
         Stage::Cut if used && !can_ask => bill,
         Stage::Running | Stage::Cut | Stage::Unknown => ask_or(Outcome::GiveUp),
     }
@@ -155,10 +161,14 @@ mod tests {
     #[test]
     fn work_that_goes_on_is_asked_about() {
         reply(200, Stage::Running, None, Outcome::AskLater, Outcome::GiveUp);
-        reply(200, Stage::Paused, None, Outcome::AskLater, Outcome::Release);
-        reply(200, Stage::Paused, Some(0), Outcome::AskLater, Outcome::Release);
         let reported = bill(Some(9), Source::Reported);
-        reply(200, Stage::Paused, Some(9), reported, reported);
+        for stage in [Stage::Interrupted, Stage::AwaitsTools] {
+            reply(200, stage, None, Outcome::AskLater, Outcome::Release);
+            reply(200, stage, Some(0), Outcome::AskLater, Outcome::Release);
+        }
+        // A run's leg is over when it is interrupted; a chat goes on under the same id.
+        reply(200, Stage::Interrupted, Some(9), reported, reported);
+        reply(200, Stage::AwaitsTools, Some(9), Outcome::AskLater, reported);
     }
 
     #[test]
@@ -199,6 +209,6 @@ mod tests {
         assert_eq!(asked(Stage::Failed, None), Outcome::Release);
         assert_eq!(asked(Stage::Failed, Some(9)), bill(Some(9), Source::Retrieved));
         assert_eq!(asked(Stage::Running, None), Outcome::AskLater);
-        assert_eq!(asked(Stage::Paused, None), Outcome::AskLater);
+        assert_eq!(asked(Stage::Interrupted, None), Outcome::AskLater);
     }
 }

@@ -46,6 +46,11 @@ pub enum Price {
         /// Nanos for a million tokens out, before the ratio.
         output_per_million: Nanos,
     },
+    /// By the operation's own unit: characters to speak.
+    PerUnit {
+        /// The amount for one unit, before the ratio.
+        amount: Nanos,
+    },
     /// Nothing.
     Free,
 }
@@ -133,18 +138,23 @@ impl PriceBook {
             None if self.deny_unpriced => return Err(Unpriced),
             None => self.prices.get(&Scope::Coze).ok_or(Unpriced)?,
         };
+        // Without tokens on the wire a per-token price would charge nothing, and nobody meant that.
+        if matches!(price, Price::PerToken { .. }) && !asked.operation.counts_tokens() {
+            return Err(Unpriced);
+        }
         let ratio = self.groups.get(group).copied().unwrap_or(Ratio::ONE);
         Ok(Terms { book: self.version, price: *price, ratio })
     }
 }
 
 impl Terms {
-    /// What a billed call costs.
-    pub fn charge(&self, reading: &Reading) -> Result<Nanos, OutOfRange> {
+    /// What a billed call for this many units costs.
+    pub fn charge(&self, units: u64, reading: &Reading) -> Result<Nanos, OutOfRange> {
         let usage = reading.usage;
         match self.price {
             Price::Free => Ok(Nanos::ZERO),
             Price::PerCall { amount } => self.scaled(i128::from(amount.get()), 1),
+            Price::PerUnit { amount } => self.scaled(product(units, amount)?, 1),
             Price::PerToken { input_per_million, output_per_million } => {
                 let Some(usage) = usage else { return Ok(Nanos::ZERO) };
                 let cost = match (usage.input, usage.output) {
@@ -159,11 +169,12 @@ impl Terms {
         }
     }
 
-    /// What is set aside while the call runs.
-    pub fn hold(&self) -> Result<Nanos, OutOfRange> {
+    /// What is set aside while a call for this many units runs.
+    pub fn hold(&self, units: u64) -> Result<Nanos, OutOfRange> {
         match self.price {
             Price::Free => Ok(Nanos::ZERO),
             Price::PerCall { amount } => self.scaled(i128::from(amount.get()), 1),
+            Price::PerUnit { amount } => self.scaled(product(units, amount)?, 1),
             Price::PerToken { input_per_million, output_per_million } => {
                 let cost = product(HOLD_TOKENS, input_per_million.max(output_per_million))?;
                 self.scaled(cost, i128::from(RATE_TOKENS))
@@ -187,14 +198,12 @@ fn product(tokens: u64, rate: Nanos) -> Result<i128, OutOfRange> {
 mod tests {
     use super::*;
     use crate::outcome::Source;
-    use crate::request::{Subject, SubjectKind};
+    use crate::request::SubjectKind;
     use crate::usage::Usage;
 
     fn asked(workflow: &str) -> Asked {
-        Asked {
-            operation: Operation::WorkflowRun,
-            subject: Subject { kind: SubjectKind::Workflow, id: workflow.parse().unwrap() },
-        }
+        let id = workflow.parse().unwrap();
+        Asked::new(Operation::WorkflowRun, SubjectKind::Workflow, id)
     }
 
     fn reading(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Reading {
@@ -218,7 +227,7 @@ mod tests {
     fn check(book: &PriceBook, group: &str, workflow: &str, reading: &Reading, want: Nanos) {
         let account = "acc_1".parse().unwrap();
         let terms = book.terms(&account, &group.parse().unwrap(), &asked(workflow)).unwrap();
-        assert_eq!(terms.charge(reading), Ok(want));
+        assert_eq!(terms.charge(1, reading), Ok(want));
     }
 
     #[test]
@@ -265,6 +274,22 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_no_tokens_is_never_free_by_accident() {
+        let speech = |characters| Asked {
+            units: characters,
+            ..Asked::new(Operation::AudioSpeech, SubjectKind::Voice, "7".parse().unwrap())
+        };
+        let mut book = book();
+        let account = "acc_1".parse().unwrap();
+        assert_eq!(book.terms(&account, &Group::standard(), &speech(9)), Err(Unpriced));
+        let each = Price::PerUnit { amount: Nanos::new(30) };
+        book.prices.insert(Scope::Operation(Operation::AudioSpeech), each);
+        let terms = book.terms(&account, &"vip".parse().unwrap(), &speech(9)).unwrap();
+        assert_eq!(terms.hold(9), Ok(Nanos::new(324)));
+        assert_eq!(terms.charge(9, &reading(None, None, None)), Ok(Nanos::new(324)));
+    }
+
+    #[test]
     fn half_a_nano_is_charged_as_one_and_less_as_none() {
         let rate = |nanos| Price::PerToken {
             input_per_million: Nanos::new(nanos),
@@ -272,14 +297,14 @@ mod tests {
         };
         let terms = |price| Terms { book: 1, price, ratio: Ratio::ONE };
         let one = reading(None, None, Some(1));
-        assert_eq!(terms(rate(500_000)).charge(&one), Ok(Nanos::new(1)));
-        assert_eq!(terms(rate(499_999)).charge(&one), Ok(Nanos::ZERO));
+        assert_eq!(terms(rate(500_000)).charge(1, &one), Ok(Nanos::new(1)));
+        assert_eq!(terms(rate(499_999)).charge(1, &one), Ok(Nanos::ZERO));
     }
 
     #[test]
     fn an_amount_that_does_not_fit_is_an_error_and_not_a_smaller_amount() {
         let price = Price::PerCall { amount: Nanos::MAX };
         let terms = Terms { book: 1, price, ratio: Ratio::from_ppm(u32::MAX) };
-        assert_eq!(terms.charge(&reading(None, None, None)), Err(OutOfRange));
+        assert_eq!(terms.charge(1, &reading(None, None, None)), Err(OutOfRange));
     }
 }

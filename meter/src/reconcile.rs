@@ -353,7 +353,7 @@ pub(crate) mod tests {
     use crate::money::{NANOS_PER_QUOTA, Nanos};
     use crate::outcome::{Reading, Source};
     use crate::price::Price;
-    use crate::request::{Asked, Subject, SubjectKind};
+    use crate::request::{Asked, SubjectKind};
     use crate::route::Operation;
     use crate::time::UnixMs;
     use crate::usage::{Usage, WorkIds};
@@ -372,10 +372,7 @@ pub(crate) mod tests {
 
     /// A chat of this many tokens, charged as it should be.
     pub(crate) fn facts(number: u64, account: u8, tokens: u64) -> Facts {
-        let asked = Asked {
-            operation: Operation::Chat,
-            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
-        };
+        let asked = Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap());
         let account: AccountId = format!("acc_{account}").parse().unwrap();
         let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
         let usage = Usage::from_counts(None, None, Some(tokens));

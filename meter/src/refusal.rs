@@ -35,6 +35,14 @@ pub enum Reason {
     BodyTooLarge,
     /// The body, or a field of it, is not what the operation needs to be billed.
     BodyInvalid,
+    /// The work that the request continues is not known, or not this account's.
+    WorkUnknown,
+    /// The idempotency key was used before, with another body.
+    IdempotencyConflict,
+    /// The idempotency key was used before, and its call cannot be replayed.
+    IdempotencyUsed,
+    /// The idempotency key cannot be one.
+    IdempotencyInvalid,
     /// The journal already holds as many running calls as it may.
     JournalFull,
     /// The journal could not be asked.
@@ -47,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -60,6 +68,10 @@ impl Reason {
         Self::RouteUnknown,
         Self::BodyTooLarge,
         Self::BodyInvalid,
+        Self::WorkUnknown,
+        Self::IdempotencyConflict,
+        Self::IdempotencyUsed,
+        Self::IdempotencyInvalid,
         Self::JournalFull,
         Self::JournalUnreachable,
         Self::UpstreamUnreachable,
@@ -89,6 +101,19 @@ impl Reason {
             }
             Self::BodyTooLarge => ("body_too_large", 413, 4000, "the body is too large"),
             Self::BodyInvalid => ("body_invalid", 400, 4000, "the body is not valid"),
+            Self::WorkUnknown => ("work_unknown", 404, 4001, "this chat is not waiting here"),
+            Self::IdempotencyConflict => (
+                "idempotency_conflict",
+                409,
+                4000,
+                "this idempotency key was used with another body",
+            ),
+            Self::IdempotencyUsed => {
+                ("idempotency_used", 409, 4000, "this idempotency key was used before")
+            }
+            Self::IdempotencyInvalid => {
+                ("idempotency_invalid", 400, 4000, "the idempotency key is not valid")
+            }
             Self::JournalFull => ("journal_full", 503, 5000, "too many calls are running"),
             Self::JournalUnreachable => {
                 ("journal_unreachable", 503, 5000, "metering is not available, try again")

@@ -11,27 +11,83 @@ use std::fmt;
 /// Longest path that is looked at, in bytes.
 pub const PATH_BYTES_MAX: usize = 512;
 
-/// A billable operation.
+/// A billable operation: the rows of contract §1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// `POST /v3/chat`, streamed or not.
     Chat,
-    /// `POST /v1/workflow/run`.
+    /// `POST /v3/chat/submit_tool_outputs`: a chat that waited for its tools goes on.
+    ToolOutputs,
+    /// `POST /v1/workflow/run`, synchronous or not.
     WorkflowRun,
     /// `POST /v1/workflow/stream_run`.
     WorkflowStreamRun,
+    /// `POST /v1/workflow/stream_resume`: an interrupted run goes on.
+    WorkflowStreamResume,
+    /// `POST /v1/workflows/resume`: the same, without a stream.
+    WorkflowResume,
+    /// `POST /v1/workflows/chat`: a chatflow.
+    Chatflow,
+    /// `POST /v1/audio/speech`: text to audio.
+    AudioSpeech,
+    /// `POST /v1/audio/transcriptions`: audio to text.
+    AudioTranscription,
+    /// `POST /v1/audio/rooms`: a voice room, which bypasses us once it is made.
+    AudioRoom,
+    /// `POST /v1/audio/voices/clone`.
+    VoiceClone,
+    /// `POST /v1/plugins/{plugin}/tools/call`.
+    PluginTool,
+    /// The websocket `/v1/chat`: one call for each of its chats.
+    ChatSocket,
+    /// The websocket `/v1/audio/speech`.
+    SpeechSocket,
+    /// The websocket `/v1/audio/transcriptions`.
+    TranscriptionSocket,
+    /// The websocket `/v1/audio/simult_interpretation`.
+    InterpretationSocket,
 }
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::WorkflowRun, Self::WorkflowStreamRun];
+    pub const ALL: [Self; 16] = [
+        Self::Chat,
+        Self::ToolOutputs,
+        Self::WorkflowRun,
+        Self::WorkflowStreamRun,
+        Self::WorkflowStreamResume,
+        Self::WorkflowResume,
+        Self::Chatflow,
+        Self::AudioSpeech,
+        Self::AudioTranscription,
+        Self::AudioRoom,
+        Self::VoiceClone,
+        Self::PluginTool,
+        Self::ChatSocket,
+        Self::SpeechSocket,
+        Self::TranscriptionSocket,
+        Self::InterpretationSocket,
+    ];
 
     /// The stable name, as in keys' scopes, price books and entries.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::ToolOutputs => "tool_outputs",
             Self::WorkflowRun => "workflow_run",
             Self::WorkflowStreamRun => "workflow_stream_run",
+            Self::WorkflowStreamResume => "workflow_stream_resume",
+            Self::WorkflowResume => "workflow_resume",
+            Self::Chatflow => "chatflow",
+            Self::AudioSpeech => "audio_speech",
+            Self::AudioTranscription => "audio_transcription",
+            Self::AudioRoom => "audio_room",
+            Self::VoiceClone => "voice_clone",
+            Self::PluginTool => "plugin_tool",
+            Self::ChatSocket => "chat_socket",
+            Self::SpeechSocket => "speech_socket",
+            Self::TranscriptionSocket => "transcription_socket",
+            Self::InterpretationSocket => "interpretation_socket",
         }
     }
 
@@ -39,6 +95,59 @@ impl Operation {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
+
+    /// Whether upstream says how many tokens it used. The others are billed in units of their own, and
+    /// are refused while they have no price: a per-token price would make them free by accident.
+    pub const fn counts_tokens(self) -> bool {
+        match self {
+            Self::Chat
+            | Self::ToolOutputs
+            | Self::WorkflowRun
+            | Self::WorkflowStreamRun
+            | Self::WorkflowStreamResume
+            | Self::WorkflowResume
+            | Self::Chatflow
+            | Self::ChatSocket => true,
+            Self::AudioSpeech
+            | Self::AudioTranscription
+            | Self::AudioRoom
+            | Self::VoiceClone
+            | Self::PluginTool
+            | Self::SpeechSocket
+            | Self::TranscriptionSocket
+            | Self::InterpretationSocket => false,
+        }
+    }
+
+    /// How its reply reads.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::ToolOutputs | Self::Chatflow | Self::ChatSocket => Dialect::Chat,
+            Self::WorkflowRun
+            | Self::WorkflowStreamRun
+            | Self::WorkflowStreamResume
+            | Self::WorkflowResume => Dialect::Workflow,
+            Self::AudioSpeech
+            | Self::AudioTranscription
+            | Self::AudioRoom
+            | Self::VoiceClone
+            | Self::PluginTool
+            | Self::SpeechSocket
+            | Self::TranscriptionSocket
+            | Self::InterpretationSocket => Dialect::Plain,
+        }
+    }
+}
+
+/// How a reply reads (contract §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Chats: events named `conversation.*`, a chat object in JSON.
+    Chat,
+    /// Workflows: events named `Message` and `Done`, usage at the top of JSON.
+    Workflow,
+    /// Nothing but success or failure.
+    Plain,
 }
 
 impl fmt::Display for Operation {
@@ -61,6 +170,8 @@ pub enum FollowUp {
 pub enum Class {
     /// Starts work that is paid for: admitted, metered, settled.
     Billable(Operation),
+    /// Opens a websocket in which work is paid for.
+    Socket(Operation),
     /// Passed on, and read for the usage of earlier work.
     FollowUp(FollowUp),
     /// Passed on for a valid key.
@@ -81,6 +192,16 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method as it stands in a request line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
     /// The method as it stands in a request line, when the table knows it.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -102,6 +223,22 @@ pub struct Route {
     pub path: &'static str,
     /// What it is to us.
     pub class: Class,
+}
+
+impl fmt::Display for Route {
+    /// One line of the table: methods, path, class.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods: Vec<&str> = self.methods.iter().map(|method| method.name()).collect();
+        let (class, operation) = match self.class {
+            Class::Billable(operation) => ("billable", operation.name()),
+            Class::Socket(operation) => ("billable websocket", operation.name()),
+            Class::FollowUp(FollowUp::ChatRetrieve) => ("follow-up", "chat"),
+            Class::FollowUp(FollowUp::RunHistory) => ("follow-up", "run"),
+            Class::Free => ("free", ""),
+        };
+        let path = self.path.replace("{}", "{id}");
+        write!(f, "| {} | `{path}` | {class} | {operation} |", methods.join(" "))
+    }
 }
 
 /// The class of a path and method; `None` when it is not served.
@@ -148,6 +285,10 @@ const fn billable(path: &'static str, operation: Operation) -> Route {
     Route { methods: POST, path, class: Class::Billable(operation) }
 }
 
+const fn socket(path: &'static str, operation: Operation) -> Route {
+    Route { methods: GET, path, class: Class::Socket(operation) }
+}
+
 const fn follow_up(methods: &'static [Method], path: &'static str, what: FollowUp) -> Route {
     Route { methods, path, class: Class::FollowUp(what) }
 }
@@ -160,8 +301,21 @@ const fn free(methods: &'static [Method], path: &'static str) -> Route {
 pub const ROUTES: &[Route] = &[
     // §1.1: work that is paid for.
     billable("/v3/chat", Operation::Chat),
+    billable("/v3/chat/submit_tool_outputs", Operation::ToolOutputs),
     billable("/v1/workflow/run", Operation::WorkflowRun),
     billable("/v1/workflow/stream_run", Operation::WorkflowStreamRun),
+    billable("/v1/workflow/stream_resume", Operation::WorkflowStreamResume),
+    billable("/v1/workflows/resume", Operation::WorkflowResume),
+    billable("/v1/workflows/chat", Operation::Chatflow),
+    billable("/v1/audio/speech", Operation::AudioSpeech),
+    billable("/v1/audio/transcriptions", Operation::AudioTranscription),
+    billable("/v1/audio/rooms", Operation::AudioRoom),
+    billable("/v1/audio/voices/clone", Operation::VoiceClone),
+    billable("/v1/plugins/{}/tools/call", Operation::PluginTool),
+    socket("/v1/chat", Operation::ChatSocket),
+    socket("/v1/audio/speech", Operation::SpeechSocket),
+    socket("/v1/audio/transcriptions", Operation::TranscriptionSocket),
+    socket("/v1/audio/simult_interpretation", Operation::InterpretationSocket),
     // §1.2: how it went. The official SDKs retrieve by POST, the documentation by GET.
     follow_up(GET_POST, "/v3/chat/retrieve", FollowUp::ChatRetrieve),
     follow_up(GET, "/v1/workflows/{}/run_histories/{}", FollowUp::RunHistory),
@@ -278,6 +432,7 @@ mod tests {
     #[test]
     fn a_method_that_is_not_in_the_table_is_refused() {
         check("GET", "/v3/chat", None);
+        check("POST", "/v1/chat", None);
         check("PATCH", "/v3/chat", None);
         check("post", "/v3/chat", None);
         check("DELETE", "/v3/chat/retrieve", None);

@@ -78,11 +78,11 @@ proptest! {
         (input, output) in (tokens(), tokens()),
         (more_input, more_output) in (tokens(), tokens()),
     ) {
-        let few = terms.charge(&parts(input, output)).unwrap();
-        let many = terms.charge(&parts(input + more_input, output + more_output)).unwrap();
+        let few = terms.charge(1, &parts(input, output)).unwrap();
+        let many = terms.charge(1, &parts(input + more_input, output + more_output)).unwrap();
         prop_assert!(few <= many);
-        let few = terms.charge(&total(input)).unwrap();
-        let many = terms.charge(&total(input + more_input)).unwrap();
+        let few = terms.charge(1, &total(input)).unwrap();
+        let many = terms.charge(1, &total(input + more_input)).unwrap();
         prop_assert!(few <= many);
     }
 
@@ -94,8 +94,8 @@ proptest! {
     ) {
         let dearer = Terms { ratio: Ratio::from_ppm(terms.ratio.ppm() + more), ..terms };
         let reading = parts(input, output);
-        prop_assert!(terms.charge(&reading).unwrap() <= dearer.charge(&reading).unwrap());
-        prop_assert!(terms.hold().unwrap() <= dearer.hold().unwrap());
+        prop_assert!(terms.charge(1, &reading).unwrap() <= dearer.charge(1, &reading).unwrap());
+        prop_assert!(terms.hold(1).unwrap() <= dearer.hold(1).unwrap());
     }
 
     #[test]
@@ -108,7 +108,7 @@ proptest! {
         let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
         let quota = i64::try_from(input + output).unwrap();
         for reading in [parts(input, output), total(input + output)] {
-            let charge = terms.charge(&reading).unwrap();
+            let charge = terms.charge(1, &reading).unwrap();
             prop_assert_eq!(charge, Nanos::from_quota(quota).unwrap());
             prop_assert_eq!(charge.in_quota().to_string(), quota.to_string());
         }
@@ -121,10 +121,10 @@ proptest! {
         (one, other) in (tokens(), tokens()),
     ) {
         let terms = terms(per_token(rate, rate), ratio);
-        let whole = terms.charge(&total(one + other));
-        prop_assert_eq!(terms.charge(&parts(one, other)), whole);
-        prop_assert_eq!(terms.charge(&parts(one + other, 0)), whole);
-        prop_assert_eq!(terms.charge(&parts(0, one + other)), whole);
+        let whole = terms.charge(1, &total(one + other));
+        prop_assert_eq!(terms.charge(1, &parts(one, other)), whole);
+        prop_assert_eq!(terms.charge(1, &parts(one + other, 0)), whole);
+        prop_assert_eq!(terms.charge(1, &parts(0, one + other)), whole);
     }
 
     #[test]
@@ -133,7 +133,7 @@ proptest! {
         ratio in 0..=RATIO_PPM_MAX,
         (input, output) in (tokens(), tokens()),
     ) {
-        let charge = terms(per_token(input_rate, output_rate), ratio).charge(&parts(input, output));
+        let charge = terms(per_token(input_rate, output_rate), ratio).charge(1, &parts(input, output));
         let exact = i128::from(input) * i128::from(input_rate)
             + i128::from(output) * i128::from(output_rate);
         let one_nano = i128::from(RATE_TOKENS) * 1_000_000;
@@ -145,16 +145,16 @@ proptest! {
         terms in any_terms(),
         (input, output) in (tokens(), tokens()),
     ) {
-        let by_total = terms.charge(&total(input + output)).unwrap();
-        prop_assert!(by_total <= terms.charge(&parts(input, output)).unwrap());
+        let by_total = terms.charge(1, &total(input + output)).unwrap();
+        prop_assert!(by_total <= terms.charge(1, &parts(input, output)).unwrap());
     }
 
     #[test]
     fn unknown_usage_is_never_turned_into_money(terms in any_terms()) {
-        let charge = terms.charge(&Reading { usage: None, source: Source::Missing }).unwrap();
+        let charge = terms.charge(1, &Reading { usage: None, source: Source::Missing }).unwrap();
         match terms.price {
             // Here the call is what is paid for.
-            Price::PerCall { .. } => prop_assert_eq!(Ok(charge), terms.hold()),
+            Price::PerCall { .. } => prop_assert_eq!(Ok(charge), terms.hold(1)),
             Price::PerToken { .. } | Price::Free => prop_assert_eq!(charge, Nanos::ZERO),
         }
     }
@@ -164,10 +164,10 @@ proptest! {
         terms in wild_terms(),
         reading in wild_reading(),
     ) {
-        prop_assert!(terms.charge(&reading).is_ok_and(|charge| charge >= Nanos::ZERO)
-            || terms.charge(&reading) == Err(OutOfRange));
-        prop_assert!(terms.hold().is_ok_and(|hold| hold >= Nanos::ZERO)
-            || terms.hold() == Err(OutOfRange));
+        prop_assert!(terms.charge(1, &reading).is_ok_and(|charge| charge >= Nanos::ZERO)
+            || terms.charge(1, &reading) == Err(OutOfRange));
+        prop_assert!(terms.hold(1).is_ok_and(|hold| hold >= Nanos::ZERO)
+            || terms.hold(1) == Err(OutOfRange));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Letting calls in.
 
-use crate::ids::{AccountId, CallId, KeyId};
+use crate::ids::{AccountId, CallId, KeyId, UpstreamId};
 use crate::money::Nanos;
 use crate::refusal::Reason;
 use crate::request::Asked;
 use crate::time::UnixMs;
 use crate::usage::WorkIds;
 
-use super::{Decision, Effect, HOLDS_MAX, Hold, Journal, Open};
+use super::idempotency::{Attempt, IDEMPOTENCY_KEEP_MS, Kept, KeptReply};
+use super::{CallNo, Decision, Effect, HOLDS_MAX, Hold, Journal, Open};
 
 /// A call that asks to be let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Admission {
     pub key: KeyId,
     /// What is called.
     pub asked: Asked,
+    /// The caller's idempotency key, when it sent one.
+    pub attempt: Option<Attempt>,
 }
 
 /// A call that was let in.
@@ -29,6 +32,19 @@ pub struct Admitted {
     pub hold: Nanos,
     /// The account's balance, without regard to holds.
     pub balance: Nanos,
+}
+
+/// What becomes of a call that asks to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// It is held and may go upstream.
+    Admitted(Admitted),
+    /// It was done before, and this is what came of it.
+    Replayed(CallId, KeptReply),
+    /// It was begun before under this id, and there is nothing to replay.
+    Used(CallId),
+    /// It may not.
+    Refused(Reason),
 }
 
 impl Journal {
@@ -46,27 +62,60 @@ impl Journal {
     }
 
     /// Lets a call in and holds what it may cost, or says why not.
-    pub fn admit(&mut self, asks: Admission, now: UnixMs) -> Decision<Result<Admitted, Reason>> {
+    ///
+    /// `kept` is what storage knows of the call's idempotency key.
+    pub fn admit(
+        &mut self,
+        asks: Admission,
+        kept: Option<Kept>,
+        now: UnixMs,
+    ) -> Decision<Entrance> {
         if let Some(open) = self.by_call.get(&asks.call).and_then(|no| self.open.get(no)) {
-            let hold = open.hold.amount;
+            // The same command again, its first answer lost.
             let balance = self.balance(&asks.account);
-            return Decision::unchanged(Ok(Admitted { hold, balance }));
+            let admitted = Admitted { hold: open.hold.amount, balance };
+            return Decision::unchanged(Entrance::Admitted(admitted));
         }
-        match self.hold_for(asks, now) {
-            Err(reason) => Decision::unchanged(Err(reason)),
-            Ok(hold) => {
-                let reply = Admitted { hold: hold.amount, balance: self.balance(&hold.account) };
-                let effects = vec![Effect::InsertHold(hold.clone())];
+        let (call, account) = (asks.call.clone(), asks.account.clone());
+        match self.hold_or_replay(asks, kept, now) {
+            Err(Entrance::Refused(reason)) => {
+                self.refused.remember(call, account, reason, now);
+                Decision::unchanged(Entrance::Refused(reason))
+            }
+            Err(entrance) => Decision::unchanged(entrance),
+            Ok((hold, key)) => {
+                let admitted = Admitted { hold: hold.amount, balance: self.balance(&account) };
+                let mut effects = vec![Effect::InsertHold(hold.clone())];
+                effects.extend(key.map(Effect::SaveKey));
                 self.open_hold(hold, now);
-                Decision { reply: Ok(reply), effects }
+                Decision { reply: Entrance::Admitted(admitted), effects }
             }
         }
     }
 
     /// The hold for a call, when nothing speaks against it. Changes nothing.
-    fn hold_for(&self, asks: Admission, now: UnixMs) -> Result<Hold, Reason> {
-        let Admission { call, account, key, asked } = asks;
-        self.enter(&account, &key)?;
+    fn hold_or_replay(
+        &self,
+        asks: Admission,
+        kept: Option<Kept>,
+        now: UnixMs,
+    ) -> Result<(Hold, Option<Kept>), Entrance> {
+        self.enter(&asks.account, &asks.key).map_err(Entrance::Refused)?;
+        let kept = kept.filter(|kept| now.since(kept.used_at) < IDEMPOTENCY_KEEP_MS);
+        if let (Some(attempt), Some(kept)) = (&asks.attempt, kept) {
+            return Err(match kept {
+                Kept { request, .. } if request != attempt.request => {
+                    Entrance::Refused(Reason::IdempotencyConflict)
+                }
+                Kept { call, reply: Some(reply), .. } => Entrance::Replayed(call, reply),
+                Kept { call, .. } => Entrance::Used(call),
+            });
+        }
+        self.hold_for(asks, now).map_err(Entrance::Refused)
+    }
+
+    fn hold_for(&self, asks: Admission, now: UnixMs) -> Result<(Hold, Option<Kept>), Reason> {
+        let Admission { call, account, key, asked, attempt } = asks;
         if self.recent.get(&call).is_some() {
             // A finished call cannot begin again; the edge draws a new id for every request.
             return Err(Reason::Internal);
@@ -77,9 +126,19 @@ impl Journal {
         let standing = self.standings.get(&account).ok_or(Reason::AccountUnknown)?;
         let group = standing.account.group.clone();
         let terms = self.book.terms(&account, &group, &asked).map_err(|_| Reason::Unpriced)?;
-        let amount = terms.hold().map_err(|_| Reason::BalanceExhausted)?;
+        let amount = terms.hold(asked.units).map_err(|_| Reason::BalanceExhausted)?;
         standing.check(amount)?;
-        Ok(Hold {
+        let execution = asked.resumed_execution();
+        let billed = execution.as_ref().and_then(|execution| self.recent.billed(execution));
+        let idempotency = attempt.as_ref().map(|attempt| attempt.key.clone());
+        let kept = attempt.map(|Attempt { key, request }| Kept {
+            key,
+            request,
+            call: call.clone(),
+            used_at: now,
+            reply: None,
+        });
+        let hold = Hold {
             call_no: self.next_call_no,
             call,
             account,
@@ -90,8 +149,28 @@ impl Journal {
             amount,
             admitted_at: now,
             status: None,
-            ids: WorkIds::default(),
-        })
+            ids: WorkIds { execution, ..WorkIds::default() },
+            used: None,
+            billed,
+            idempotency,
+        };
+        Ok((hold, kept))
+    }
+
+    /// Lets a chat that waits for its tools go on, under the call it has.
+    pub fn go_on(
+        &mut self,
+        account: &AccountId,
+        key: &KeyId,
+        chat: &UpstreamId,
+        now: UnixMs,
+    ) -> Result<CallId, Reason> {
+        self.enter(account, key)?;
+        let found = self.by_work.get(chat).and_then(|call_no| self.open.get_mut(call_no));
+        let open = found.filter(|open| open.hold.account == *account).ok_or(Reason::WorkUnknown)?;
+        open.seen_at = now;
+        open.ask_at = None;
+        Ok(open.hold.call.clone())
     }
 
     /// Takes a hold into memory.
@@ -106,7 +185,7 @@ impl Journal {
     }
 
     /// Makes a call findable by its work. The first call that names a piece of work keeps it.
-    pub(super) fn index_work(&mut self, call_no: super::CallNo, ids: &WorkIds) {
+    pub(super) fn index_work(&mut self, call_no: CallNo, ids: &WorkIds) {
         for id in [&ids.chat, &ids.execution].into_iter().flatten() {
             self.by_work.entry(id.clone()).or_insert(call_no);
         }

@@ -30,7 +30,7 @@ impl Open {
     }
 
     /// When something has to be done about this call next.
-    fn due_at(&self) -> UnixMs {
+    pub(super) fn due_at(&self) -> UnixMs {
         let end = self.hold.admitted_at.plus_ms(HOLD_LIFE_MAX_MS);
         let next = if self.hold.ids.can_be_asked() {
             self.ask_at.unwrap_or_else(|| self.seen_at.plus_ms(QUIET_MAX_MS))

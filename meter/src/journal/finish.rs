@@ -5,9 +5,10 @@ use crate::ids::{AccountId, CallId};
 use crate::money::Nanos;
 use crate::outcome::{Outcome, Reading, Source, Told, decide};
 use crate::time::UnixMs;
-use crate::usage::{Observed, WorkIds};
+use crate::usage::{Observed, Stage, Usage, WorkIds};
 
-use super::{CallNo, Decision, Effect, Journal, MARK_EVERY, Mark, Open};
+use super::idempotency::KeptReply;
+use super::{CallNo, Decision, Effect, Hold, Journal, MARK_EVERY, Mark, Open};
 
 /// What was learned about a call's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +39,21 @@ pub enum Settled {
 
 impl Journal {
     /// Takes in what the reply to a call said.
-    pub fn settle(&mut self, call: &CallId, report: Report, now: UnixMs) -> Decision<Settled> {
+    ///
+    /// `reply` is kept for replaying, when the call came with an idempotency key.
+    pub fn settle(
+        &mut self,
+        call: &CallId,
+        report: Report,
+        reply: Option<KeptReply>,
+        now: UnixMs,
+    ) -> Decision<Settled> {
         let Some(&call_no) = self.by_call.get(call) else { return self.remembered(call) };
-        self.report(call_no, report, Told::ByReply, now)
+        let hold = self.open.get(&call_no).map(|open| &open.hold);
+        let key = hold.and_then(|hold| hold.idempotency.clone());
+        let mut decision = self.report(call_no, report, Told::ByReply, now);
+        decision.effects.extend(key.zip(reply).map(|(key, reply)| Effect::SaveReply(key, reply)));
+        decision
     }
 
     /// Takes in what upstream said of a piece of work when it was asked, by the caller or by us.
@@ -85,7 +98,7 @@ impl Journal {
         Decision { reply: (), effects: vec![Effect::UpdateHold(hold)] }
     }
 
-    fn remembered(&self, call: &CallId) -> Decision<Settled> {
+    pub(super) fn remembered(&self, call: &CallId) -> Decision<Settled> {
         Decision::unchanged(self.recent.get(call).map_or(Settled::Unknown, |known| {
             let balance = self.balance(&known.account);
             Settled::Finished { ending: known.ending, amount: known.amount, balance }
@@ -94,16 +107,25 @@ impl Journal {
 
     fn report(&mut self, no: CallNo, report: Report, told: Told, now: UnixMs) -> Decision<Settled> {
         let Some(open) = self.open.get(&no) else { return Decision::unchanged(Settled::Unknown) };
-        let Report { status, observed } = report;
+        let Report { status, mut observed } = report;
         let ids = open.hold.ids.clone().or(observed.ids.clone());
+        if told == Told::ByReply && self.is_told_twice(open, &observed.ids) {
+            // One piece of work, one charge: another call has it.
+            let end = (Ending::Released, Reading { usage: None, source: Source::Reported });
+            return self.finish(no, end, status, &observed, now);
+        }
+        observed.usage = open.hold.usage_in_all(told, observed.usage);
         let status_kept = match told {
             Told::ByReply => status,
             Told::ByAsking => open.hold.status.or(status),
         };
         let reading = |source| Reading { usage: observed.usage, source };
         let end = match decide(status, &observed, told, ids.can_be_asked()) {
-            Outcome::AskLater => return self.keep_asking(no, ids, status_kept, now),
-            Outcome::Bill(reading) => (Ending::Settled, reading),
+            Outcome::AskLater => {
+                let used = observed.usage.filter(|_| observed.stage == Stage::AwaitsTools);
+                return self.keep_asking(no, ids, status_kept, used, now);
+            }
+            Outcome::Bill(reading) => (Ending::Settled, open.hold.reading(reading)),
             Outcome::Release => (Ending::Released, reading(Source::Reported)),
             Outcome::GiveUp => (Ending::Expired, reading(Source::Missing)),
         };
@@ -115,17 +137,18 @@ impl Journal {
         no: CallNo,
         ids: WorkIds,
         status: Option<u16>,
+        used: Option<Usage>,
         now: UnixMs,
     ) -> Decision<Settled> {
         let Some(open) = self.open.get_mut(&no) else {
             return Decision::unchanged(Settled::Unknown);
         };
         open.ask_again(now);
-        if open.hold.ids == ids && open.hold.status == status {
+        let known = Hold { ids, status, used: used.or(open.hold.used), ..open.hold.clone() };
+        if open.hold == known {
             return Decision::unchanged(Settled::Open);
         }
-        open.hold.ids = ids;
-        open.hold.status = status;
+        open.hold = known;
         let hold = open.hold.clone();
         self.index_work(no, &hold.ids);
         Decision { reply: Settled::Open, effects: vec![Effect::UpdateHold(hold)] }
@@ -133,12 +156,20 @@ impl Journal {
 
     /// Ends a call whose outcome cannot be found out any more.
     pub(super) fn expire(&mut self, no: CallNo, now: UnixMs) -> Decision<Settled> {
-        let status = self.open.get(&no).and_then(|open| open.hold.status);
-        let reading = Reading { usage: None, source: Source::Missing };
-        self.finish(no, (Ending::Expired, reading), status, &Observed::nothing(), now)
+        let hold = self.open.get(&no).map(|open| &open.hold);
+        let (status, used) = hold.map_or((None, None), |hold| (hold.status, hold.used));
+        let end = match used.filter(|used| used.is_some_used()) {
+            // The chat was never continued, but what it used until then was reported.
+            Some(used) => {
+                let reading = Reading { usage: Some(used), source: Source::Reported };
+                (Ending::Settled, reading)
+            }
+            None => (Ending::Expired, Reading { usage: None, source: Source::Missing }),
+        };
+        self.finish(no, end, status, &Observed::nothing(), now)
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         no: CallNo,
         (ending, reading): (Ending, Reading),
@@ -149,7 +180,7 @@ impl Journal {
         let Some(open) = self.open.get(&no) else { return Decision::unchanged(Settled::Unknown) };
         let hold = open.hold.clone();
         let charge = match ending {
-            Ending::Settled => hold.terms.charge(&reading),
+            Ending::Settled => hold.terms.charge(hold.asked.units, &reading),
             Ending::Released | Ending::Expired => Ok(Nanos::ZERO),
         };
         // A charge that does not fit in 64 bits is no charge anybody can pay: it is left to people.
@@ -179,9 +210,35 @@ impl Journal {
         self.close_hold(no);
         self.append(&entry);
         let balance = self.balance(&entry.facts.account);
+        let other_leg = self.tell_other_leg(&entry);
         let mut effects = vec![Effect::Finish(no, entry)];
+        effects.extend(other_leg);
         effects.extend(self.mark_when_due());
         Decision { reply: Settled::Finished { ending, amount, balance }, effects }
+    }
+
+    /// Whether the work that a reply names belongs to another call already. A resume names the run it
+    /// continues, and is work of its own.
+    fn is_told_twice(&self, open: &Open, ids: &WorkIds) -> bool {
+        let Hold { call_no, account, asked, .. } = &open.hold;
+        let named = [&ids.chat, &ids.execution];
+        asked.resumes.is_none()
+            && named.into_iter().flatten().any(|id| {
+                let holder = self.by_work.get(id).filter(|holder| *holder != call_no);
+                let holder = holder.and_then(|holder| self.open.get(holder));
+                holder.is_some_and(|holder| holder.hold.account == *account)
+                    || self.recent.was_billed(account, id)
+            })
+    }
+
+    /// Tells an open call of the same execution what was billed for it elsewhere, so that it is not
+    /// billed again when upstream states the whole.
+    fn tell_other_leg(&mut self, entry: &Entry) -> Option<Effect> {
+        let usage = entry.facts.reading.usage.filter(|_| entry.facts.ending == Ending::Settled)?;
+        let call_no = self.by_work.get(entry.facts.ids.execution.as_ref()?)?;
+        let hold = &mut self.open.get_mut(call_no)?.hold;
+        hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
+        Some(Effect::UpdateHold(hold.clone()))
     }
 
     /// Takes a finished call out of what is running.
@@ -223,5 +280,31 @@ impl Journal {
             Some((account, spent))
         });
         Some(Effect::Mark(Mark { tail: self.tail, low, high }, spent.collect()))
+    }
+}
+
+impl Hold {
+    /// What a report says was used, seen together with what was known before.
+    ///
+    /// What upstream states of a whole execution is billed less its other legs; a chat that went on
+    /// after its tools is billed by the larger of what was seen (contract §4.3).
+    fn usage_in_all(&self, told: Told, usage: Option<Usage>) -> Option<Usage> {
+        let own = match (told, self.billed) {
+            (Told::ByAsking, Some(billed)) => usage.map(|usage| usage.less(billed)),
+            _ => usage,
+        };
+        match (own, self.used) {
+            (Some(own), Some(used)) => Some(own.larger(used)),
+            (own, _) => own,
+        }
+    }
+
+    /// The reading of a call that is billed. Usage that upstream never counts is not missing.
+    fn reading(&self, reading: Reading) -> Reading {
+        if self.asked.operation.counts_tokens() {
+            reading
+        } else {
+            Reading { source: Source::Reported, ..reading }
+        }
     }
 }

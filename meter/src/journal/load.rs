@@ -9,7 +9,7 @@ use crate::money::Nanos;
 use crate::price::PriceBook;
 use crate::time::UnixMs;
 
-use super::recent::Recent;
+use super::recent::{Recent, Refused};
 use super::{Hold, Journal, Mark};
 
 /// What the shell reads back. Everything before the mark is already summed up in it.
@@ -67,6 +67,7 @@ impl Journal {
             by_call: BTreeMap::new(),
             by_work: BTreeMap::new(),
             recent: Recent::default(),
+            refused: Refused::default(),
             marked: mark.tail.seq,
             charged_since_mark: BTreeSet::new(),
         };

@@ -21,8 +21,11 @@
 mod admit;
 mod asking;
 mod changes;
+mod explain;
 mod finish;
+mod idempotency;
 mod load;
+mod order;
 mod recent;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,19 +37,26 @@ use crate::money::Nanos;
 use crate::price::{PriceBook, Terms};
 use crate::request::Asked;
 use crate::time::UnixMs;
-use crate::usage::WorkIds;
+use crate::usage::{Usage, WorkIds};
 
-pub use admit::{Admission, Admitted};
+pub use admit::{Admission, Admitted, Entrance};
 pub use asking::Question;
 pub use changes::Change;
+pub use explain::Explained;
 pub use finish::{Report, Settled};
+pub use idempotency::{
+    Attempt, IDEMPOTENCY_KEEP_MS, IDEMPOTENT_REPLY_BYTES_MAX, IdempotencyKey, Kept, KeptReply,
+};
 pub use load::Stored;
-use recent::Recent;
+pub use order::Order;
+use recent::{Recent, Refused};
 
 /// Most calls that may run at once in one journal.
 pub const HOLDS_MAX: usize = 20_000;
 /// How many finished calls are remembered for commands that come twice.
 pub const RECENT_MAX: usize = 2_000;
+/// How many refused calls are remembered for whoever asks why.
+pub const REFUSED_MAX: usize = 500;
 /// After how many entries a mark is written.
 pub const MARK_EVERY: u64 = 1_000;
 /// How long a call is followed before it is given up: Coze keeps a run for up to 24 hours (contract §3),
@@ -90,6 +100,13 @@ pub struct Hold {
     pub status: Option<u16>,
     /// Upstream's ids of the work, as far as they are known.
     pub ids: WorkIds,
+    /// What the work was seen to use while it is not over: a chat that waits for its tools.
+    pub used: Option<Usage>,
+    /// What was billed for the same execution under other calls: the other legs of a run that was
+    /// interrupted. What upstream says of the whole execution is billed less this.
+    pub billed: Option<Usage>,
+    /// The caller's idempotency key.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 /// A hold, and when to look after it. The second part is not stored: after a restart every call is
@@ -135,6 +152,10 @@ pub enum Effect {
     Finish(CallNo, Entry),
     /// A mark, and what each account that was charged since the last one has spent.
     Mark(Mark, Vec<(AccountId, Nanos)>),
+    /// An idempotency key, at its first use.
+    SaveKey(Kept),
+    /// The reply that a later use of the key is to get.
+    SaveReply(IdempotencyKey, KeptReply),
     /// What the origin says of an account.
     SaveAccount(Account),
     /// A key that is no longer good.
@@ -174,6 +195,7 @@ pub struct Journal {
     by_call: BTreeMap<CallId, CallNo>,
     by_work: BTreeMap<UpstreamId, CallNo>,
     recent: Recent,
+    refused: Refused,
     marked: u64,
     charged_since_mark: BTreeSet<AccountId>,
 }

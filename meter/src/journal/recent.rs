@@ -1,12 +1,16 @@
-//! The calls that finished last, for commands that come twice.
+//! The calls that finished last and the ones refused last, for commands that come twice and for
+//! whoever asks why.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::entry::{Ending, Facts};
-use crate::ids::{AccountId, CallId};
+use crate::ids::{AccountId, CallId, UpstreamId};
 use crate::money::Nanos;
+use crate::refusal::Reason;
+use crate::time::UnixMs;
+use crate::usage::Usage;
 
-use super::RECENT_MAX;
+use super::{RECENT_MAX, REFUSED_MAX};
 
 /// What is worth knowing of a finished call.
 #[derive(Debug, Clone)]
@@ -14,12 +18,21 @@ pub(super) struct Known {
     pub(super) account: AccountId,
     pub(super) ending: Ending,
     pub(super) amount: Nanos,
+    work: Vec<UpstreamId>,
+}
+
+/// A piece of work under which something was billed.
+#[derive(Debug, Clone)]
+struct Worked {
+    account: AccountId,
+    usage: Option<Usage>,
 }
 
 /// The last [`RECENT_MAX`] finished calls.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     by_call: BTreeMap<CallId, Known>,
+    by_work: BTreeMap<UpstreamId, Worked>,
     order: VecDeque<CallId>,
 }
 
@@ -28,16 +41,62 @@ impl Recent {
         self.by_call.get(call)
     }
 
+    /// Whether this work was billed to this account.
+    pub(super) fn was_billed(&self, account: &AccountId, work: &UpstreamId) -> bool {
+        self.by_work.get(work).is_some_and(|worked| worked.account == *account)
+    }
+
+    /// What was billed for this work, over all its calls.
+    pub(super) fn billed(&self, work: &UpstreamId) -> Option<Usage> {
+        self.by_work.get(work).and_then(|worked| worked.usage)
+    }
+
     pub(super) fn remember(&mut self, facts: &Facts) {
-        let Facts { call, account, ending, amount, .. } = facts;
-        let known = Known { account: account.clone(), ending: *ending, amount: *amount };
+        let Facts { call, account, ending, amount, ids, reading, .. } = facts;
+        let settled = *ending == Ending::Settled;
+        let work = [&ids.chat, &ids.execution].into_iter().flatten().filter(|_| settled);
+        let work: Vec<UpstreamId> = work.cloned().collect();
+        for id in &work {
+            let worked = Worked { account: account.clone(), usage: None };
+            let worked = self.by_work.entry(id.clone()).or_insert(worked);
+            worked.usage = match (worked.usage, reading.usage) {
+                (Some(before), Some(now)) => Some(before.plus(now)),
+                (before, now) => before.or(now),
+            };
+        }
+        let known = Known { account: account.clone(), ending: *ending, amount: *amount, work };
         if self.by_call.insert(call.clone(), known).is_none() {
             self.order.push_back(call.clone());
         }
-        if self.order.len() > RECENT_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_call.remove(&oldest);
+        if self.order.len() > RECENT_MAX {
+            self.forget_oldest();
         }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.order.pop_front().and_then(|oldest| self.by_call.remove(&oldest));
+        for id in oldest.map(|known| known.work).unwrap_or_default() {
+            self.by_work.remove(&id);
+        }
+    }
+}
+
+/// The last [`REFUSED_MAX`] calls that were not let in.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    calls: VecDeque<(CallId, AccountId, Reason, UnixMs)>,
+}
+
+impl Refused {
+    pub(super) fn remember(&mut self, call: CallId, account: AccountId, why: Reason, at: UnixMs) {
+        if self.calls.len() >= REFUSED_MAX {
+            self.calls.pop_front();
+        }
+        self.calls.push_back((call, account, why, at));
+    }
+
+    pub(super) fn get(&self, call: &CallId) -> Option<(&AccountId, Reason, UnixMs)> {
+        let found = self.calls.iter().find(|(refused, ..)| refused == call);
+        found.map(|(_, account, why, at)| (account, *why, *at))
     }
 }

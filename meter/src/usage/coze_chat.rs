@@ -44,7 +44,8 @@ impl ChatStream {
             "done" | "conversation.stream.done" => {
                 let data: DoneData = serde_json::from_slice(event.data).unwrap_or_default();
                 let execution = execution(None, data.debug_url.as_deref());
-                self.observed.ids.execution = execution.or_else(|| self.observed.ids.execution.take());
+                self.observed.ids.execution =
+                    execution.or_else(|| self.observed.ids.execution.take());
             }
             _ if name.starts_with("conversation.chat.") => {
                 if let Ok(chat) = serde_json::from_slice::<Chat>(event.data) {

@@ -45,13 +45,13 @@ impl WorkflowStream {
             b"Done" => Stage::Completed,
             // The open-source server writes a lower-case name and plain text (contract §2.4).
             b"Error" | b"error" => Stage::Failed,
-            b"Interrupt" => Stage::Paused,
+            b"Interrupt" => Stage::Interrupted,
             _ => return,
         };
         let data: EventData = serde_json::from_slice(event.data).unwrap_or_default();
         let observed = &mut self.observed;
         // A `Done` behind an interrupt or an error only ends the stream.
-        let has_ended = matches!(observed.stage, Stage::Paused | Stage::Failed);
+        let has_ended = matches!(observed.stage, Stage::Interrupted | Stage::Failed);
         if !(has_ended && stage == Stage::Completed) {
             observed.stage = stage;
         }
@@ -91,7 +91,7 @@ pub fn read_run(body: &[u8]) -> Observed {
     observed.stage = if failed {
         Stage::Failed
     } else if run.interrupt_data.is_some() {
-        Stage::Paused
+        Stage::Interrupted
     } else if run.execute_id.is_some() && !used && !has_data(body) {
         // The start of an asynchronous run: an execution, and neither output nor usage yet.
         Stage::Running
@@ -121,7 +121,7 @@ pub fn read_history(body: &[u8]) -> Observed {
     observed.stage = match record.execute_status.as_deref() {
         Some("Success") => Stage::Completed,
         Some("Fail") => Stage::Failed,
-        Some("Running") if record.interrupt_data.is_some() => Stage::Paused,
+        Some("Running") if record.interrupt_data.is_some() => Stage::Interrupted,
         Some("Running") => Stage::Running,
         _ => Stage::Unknown,
     };

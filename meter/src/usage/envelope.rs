@@ -49,7 +49,7 @@ impl Chat {
     pub(super) fn stage(&self) -> Stage {
         match self.status.as_deref() {
             Some("created" | "in_progress") => Stage::Running,
-            Some("requires_action" | "required_action") => Stage::Paused,
+            Some("requires_action" | "required_action") => Stage::AwaitsTools,
             Some("completed") => Stage::Completed,
             Some("failed") => Stage::Failed,
             Some("canceled" | "cancelled") => Stage::Canceled,

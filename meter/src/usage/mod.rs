@@ -11,6 +11,8 @@
 pub mod count;
 pub mod coze_chat;
 pub mod coze_workflow;
+pub mod coze_plain;
+pub mod coze_socket;
 pub mod envelope;
 
 use crate::ids::UpstreamId;
@@ -47,6 +49,36 @@ impl Usage {
         total.or(sum).map(|total| Self { input, output, total })
     }
 
+    /// The larger of two usages of one piece of work, by their totals (contract §4.3).
+    #[must_use]
+    pub fn larger(self, other: Self) -> Self {
+        if other.total > self.total { other } else { self }
+    }
+
+    /// What is left of this usage when another was billed before, part by part and never below zero.
+    #[must_use]
+    pub fn less(self, billed: Self) -> Self {
+        let part = |all: Option<u64>, billed: Option<u64>| {
+            Some(all?.saturating_sub(billed.unwrap_or_default()))
+        };
+        Self {
+            input: part(self.input, billed.input),
+            output: part(self.output, billed.output),
+            total: self.total.saturating_sub(billed.total),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let part = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
+        Self {
+            input: part(self.input, other.input),
+            output: part(self.output, other.output),
+            total: self.total.saturating_add(other.total),
+        }
+    }
+
     /// Whether any count is above zero.
     pub fn is_some_used(self) -> bool {
         self.total > 0 || self.input.unwrap_or(0) > 0 || self.output.unwrap_or(0) > 0
@@ -67,8 +99,10 @@ pub enum Stage {
     Unknown,
     /// Upstream took the work on and is not done: an asynchronous run, a polled chat.
     Running,
-    /// Upstream waits for tool outputs or for an answer to an interrupt.
-    Paused,
+    /// A chat waits for tool outputs. It will go on under the same id.
+    AwaitsTools,
+    /// A run waits for an answer to an interrupt. What answers it is work of its own (contract §9 no. 12).
+    Interrupted,
     /// Done, well.
     Completed,
     /// Done, badly.
@@ -81,10 +115,11 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, for tables and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unknown,
         Self::Running,
-        Self::Paused,
+        Self::AwaitsTools,
+        Self::Interrupted,
         Self::Completed,
         Self::Failed,
         Self::Canceled,
@@ -96,7 +131,8 @@ impl Stage {
         match self {
             Self::Unknown => "unknown",
             Self::Running => "running",
-            Self::Paused => "paused",
+            Self::AwaitsTools => "awaits_tools",
+            Self::Interrupted => "interrupted",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Canceled => "canceled",
@@ -179,4 +215,3 @@ impl Observed {
         self.usage = Some(newer);
     }
 }
-

@@ -17,6 +17,7 @@ use super::{WireError, named, parse};
 pub enum PriceDoc {
     PerCall { amount_nanos: i64 },
     PerToken { input_nanos_per_million: i64, output_nanos_per_million: i64 },
+    PerUnit { amount_nanos: i64 },
     Free,
 }
 
@@ -58,6 +59,7 @@ impl From<&Price> for PriceDoc {
                 input_nanos_per_million: input_per_million.get(),
                 output_nanos_per_million: output_per_million.get(),
             },
+            Price::PerUnit { amount } => Self::PerUnit { amount_nanos: amount.get() },
             Price::Free => Self::Free,
         }
     }
@@ -74,6 +76,9 @@ impl From<&PriceDoc> for Price {
                     input_per_million: Nanos::new(input_nanos_per_million),
                     output_per_million: Nanos::new(output_nanos_per_million),
                 }
+            }
+            PriceDoc::PerUnit { amount_nanos } => {
+                Self::PerUnit { amount: Nanos::new(amount_nanos) }
             }
             PriceDoc::Free => Self::Free,
         }
@@ -153,7 +158,7 @@ fn scope(doc: &PricedDoc) -> Result<Scope, WireError> {
 fn check_amounts(price: &Price) -> Result<(), WireError> {
     let negative = |amount: Nanos| amount < Nanos::ZERO;
     let bad = match *price {
-        Price::PerCall { amount } => negative(amount),
+        Price::PerCall { amount } | Price::PerUnit { amount } => negative(amount),
         Price::PerToken { input_per_million, output_per_million } => {
             negative(input_per_million) || negative(output_per_million)
         }

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Ending;
 use crate::ids::{AccountId, CallId, KeyId};
-use crate::journal::{Admission, Report, Settled};
+use crate::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use crate::money::Nanos;
-use crate::request::{Asked, Subject, SubjectKind};
-use crate::route::Operation;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
+use super::asked::AskedDoc;
 use super::entry::WorkIdsDoc;
+use super::explained::ExplainedDoc;
 use super::pull::{PullReply, PullRequest};
 use super::{WireError, named, parse};
 
@@ -30,6 +30,15 @@ pub enum CommandDoc {
     },
     /// Let a call in.
     Admit(AdmitDoc),
+    /// Let a chat that waits for its tools go on.
+    GoOn {
+        /// The account.
+        account: String,
+        /// The key.
+        key: String,
+        /// The chat.
+        chat: String,
+    },
     /// A sign of life of a running call, with the ids known by now.
     Note {
         /// The call.
@@ -43,6 +52,9 @@ pub enum CommandDoc {
         call: String,
         /// What the reply said.
         report: ReportDoc,
+        /// The reply itself, when it is to be kept for replaying.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<KeptReplyDoc>,
     },
     /// The caller asked about earlier work, and this was the answer.
     Follow {
@@ -58,6 +70,15 @@ pub enum CommandDoc {
         /// The key that asks.
         key: String,
     },
+    /// Why does a call stand as it does?
+    Explain {
+        /// The account that asks.
+        account: String,
+        /// The key that asks.
+        key: String,
+        /// The call.
+        call: String,
+    },
     /// The origin pulls.
     Pull(PullRequest),
 }
@@ -69,9 +90,28 @@ pub struct AdmitDoc {
     pub call: String,
     pub account: String,
     pub key: String,
-    pub operation: String,
-    pub subject_kind: String,
-    pub subject: String,
+    #[serde(flatten)]
+    pub asked: AskedDoc,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptDoc>,
+}
+
+/// A request's idempotency key, as the caller sent it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptDoc {
+    /// The key, still without its account.
+    pub key: String,
+    /// The hash of the request, in hexadecimal.
+    pub request: String,
+}
+
+/// A reply that is kept for replaying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptReplyDoc {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its body.
+    pub body: String,
 }
 
 /// What a reply said.
@@ -109,6 +149,25 @@ pub enum ReplyDoc {
         /// The account's balance, without regard to holds.
         balance_nanos: i64,
     },
+    /// The call goes on under this id.
+    GoesOn {
+        /// The call.
+        call: String,
+    },
+    /// The request was done before: the reply it had then.
+    Replayed {
+        /// The call it was then.
+        call: String,
+        /// What it was answered.
+        reply: KeptReplyDoc,
+    },
+    /// The request was begun before, and there is no reply to give again.
+    Used {
+        /// The call it is.
+        call: String,
+    },
+    /// Why a call stands as it does.
+    Explained(ExplainedDoc),
     /// The journal says no.
     Refused {
         /// The stable code of a [`crate::refusal::Reason`].
@@ -144,17 +203,33 @@ pub struct StandingDoc {
     pub held_nanos: i64,
 }
 
+impl From<&KeptReply> for KeptReplyDoc {
+    fn from(reply: &KeptReply) -> Self {
+        let KeptReply { status, body } = reply;
+        Self { status: *status, body: body.clone() }
+    }
+}
+
+impl From<KeptReplyDoc> for KeptReply {
+    fn from(doc: KeptReplyDoc) -> Self {
+        let KeptReplyDoc { status, body } = doc;
+        Self { status, body }
+    }
+}
+
 impl From<&Admission> for AdmitDoc {
     fn from(admission: &Admission) -> Self {
-        let Admission { call, account, key, asked } = admission;
-        let Asked { operation, subject: Subject { kind, id } } = asked;
+        let Admission { call, account, key, asked, attempt } = admission;
+        let attempt = attempt.as_ref().map(|attempt| AttemptDoc {
+            key: attempt.key.of_caller().to_owned(),
+            request: attempt.request.to_string(),
+        });
         Self {
             call: call.to_string(),
             account: account.to_string(),
             key: key.to_string(),
-            operation: operation.name().to_owned(),
-            subject_kind: kind.name().to_owned(),
-            subject: id.to_string(),
+            asked: asked.into(),
+            attempt,
         }
     }
 }
@@ -163,18 +238,22 @@ impl TryFrom<&AdmitDoc> for Admission {
     type Error = WireError;
 
     fn try_from(doc: &AdmitDoc) -> Result<Self, WireError> {
-        let AdmitDoc { call, account, key, operation, subject_kind, subject } = doc;
+        let AdmitDoc { call, account, key, asked, attempt } = doc;
+        let account = parse::<AccountId>("account", account)?;
+        let attempt = match attempt {
+            None => None,
+            Some(AttemptDoc { key, request }) => Some(Attempt {
+                key: IdempotencyKey::new(&account, key)
+                    .map_err(|_| WireError::new("attempt", "holds no idempotency key"))?,
+                request: parse("attempt", request)?,
+            }),
+        };
         Ok(Self {
             call: parse::<CallId>("call", call)?,
-            account: parse::<AccountId>("account", account)?,
+            account,
             key: parse::<KeyId>("key", key)?,
-            asked: Asked {
-                operation: named("operation", operation, Operation::from_name)?,
-                subject: Subject {
-                    kind: named("subject_kind", subject_kind, SubjectKind::from_name)?,
-                    id: parse("subject", subject)?,
-                },
-            },
+            asked: asked.try_into()?,
+            attempt,
         })
     }
 }

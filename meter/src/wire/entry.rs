@@ -7,11 +7,10 @@ use crate::ids::UpstreamId;
 use crate::money::Nanos;
 use crate::outcome::{Reading, Source};
 use crate::price::Terms;
-use crate::request::{Asked, Subject, SubjectKind};
-use crate::route::Operation;
 use crate::time::UnixMs;
 use crate::usage::{Usage, WorkIds};
 
+use super::asked::AskedDoc;
 use super::book::PriceDoc;
 use super::{WireError, named, parse, parse_optional};
 
@@ -27,9 +26,8 @@ pub struct EntryDoc {
     pub call: String,
     pub account: String,
     pub key: String,
-    pub operation: String,
-    pub subject_kind: String,
-    pub subject: String,
+    #[serde(flatten)]
+    pub asked: AskedDoc,
     pub group: String,
     pub book: u32,
     pub price: PriceDoc,
@@ -105,7 +103,7 @@ impl From<&Entry> for EntryDoc {
             call,
             account,
             key,
-            asked: Asked { operation, subject: Subject { kind, id } },
+            asked,
             group,
             terms: Terms { book, price, ratio },
             admitted_at,
@@ -125,9 +123,7 @@ impl From<&Entry> for EntryDoc {
             call: call.to_string(),
             account: account.to_string(),
             key: key.to_string(),
-            operation: operation.name().to_owned(),
-            subject_kind: kind.name().to_owned(),
-            subject: id.to_string(),
+            asked: asked.into(),
             group: group.to_string(),
             book: *book,
             price: price.into(),
@@ -166,13 +162,7 @@ impl TryFrom<&EntryDoc> for Entry {
             call: parse("call", &doc.call)?,
             account: parse("account", &doc.account)?,
             key: parse("key", &doc.key)?,
-            asked: Asked {
-                operation: named("operation", &doc.operation, Operation::from_name)?,
-                subject: Subject {
-                    kind: named("subject_kind", &doc.subject_kind, SubjectKind::from_name)?,
-                    id: parse("subject", &doc.subject)?,
-                },
-            },
+            asked: (&doc.asked).try_into()?,
             group: parse("group", &doc.group)?,
             terms: Terms {
                 book: doc.book,

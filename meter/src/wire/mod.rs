@@ -4,12 +4,14 @@
 //! version where it may change, and a conversion that names every field, so that a new field cannot be
 //! forgotten. `tests/wire_pinned.rs` holds each document's exact text.
 
+pub mod asked;
 pub mod entry;
 pub mod book;
 pub mod claims;
 pub mod pull;
 pub mod command;
 pub mod stored;
+pub mod explained;
 
 /// A document that does not mean anything, by the field at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

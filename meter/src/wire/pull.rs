@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Overdraft, Status};
 use crate::entry::Tail;
+use crate::journal::Order;
 use crate::money::Nanos;
 
 use super::book::BookDoc;
 use super::entry::EntryDoc;
+use super::explained::OpenDoc;
+use super::stored::UsageDoc;
 use super::{WireError, named, parse};
 
 /// The version of the exchange.
@@ -20,6 +23,10 @@ pub const PULL_VERSION: u8 = 1;
 pub const PAGE_ENTRIES_MAX: u32 = 1_000;
 /// Most accounts, and most revoked keys, in one request. More go in further requests.
 pub const CHANGES_MAX: usize = 1_000;
+/// Most open calls that are listed one by one.
+pub const OPEN_CALLS_MAX: usize = 100;
+/// Most orders in one request.
+pub const ORDERS_MAX: usize = 100;
 /// Largest body of a pull request, in bytes: a full price book and a full list of accounts.
 pub const PULL_BYTES_MAX: usize = 8 << 20;
 
@@ -54,6 +61,42 @@ pub struct Changes {
     /// The price book now in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<BookDoc>,
+    /// What an operator decided about calls that are still open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderDoc>,
+}
+
+/// A decision about one open call. Given twice, it is carried out once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderDoc {
+    /// The call.
+    pub call: String,
+    /// What is to become of it.
+    #[serde(flatten)]
+    pub action: ActionDoc,
+}
+
+/// What is to become of an open call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum ActionDoc {
+    /// Charge it, by this usage where the price needs one.
+    Settle {
+        /// Tokens.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<UsageDoc>,
+    },
+    /// Let it go for nothing.
+    Release,
+}
+
+impl From<&ActionDoc> for Order {
+    fn from(doc: &ActionDoc) -> Self {
+        match doc {
+            ActionDoc::Settle { usage } => Self::Settle(usage.as_ref().map(Into::into)),
+            ActionDoc::Release => Self::Release,
+        }
+    }
 }
 
 /// An account.
@@ -89,6 +132,9 @@ pub struct PullReply {
     pub head: TailDoc,
     /// Calls admitted and not finished.
     pub open_holds: u64,
+    /// The oldest of them, at most [`OPEN_CALLS_MAX`].
+    #[serde(default)]
+    pub open: Vec<OpenDoc>,
     /// When the oldest of them was admitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_hold_at_ms: Option<u64>,

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{CallNo, Hold};
+use crate::journal::{CallNo, Hold, IdempotencyKey};
 use crate::money::{Nanos, Ratio};
 use crate::price::Terms;
-use crate::request::{Asked, Subject, SubjectKind};
-use crate::route::Operation;
 use crate::time::UnixMs;
+use crate::usage::Usage;
 
+use super::asked::AskedDoc;
 use super::book::PriceDoc;
 use super::entry::WorkIdsDoc;
-use super::{WireError, named, parse};
+use super::{WireError, parse};
 
 /// The version of [`HoldDoc`].
 pub const HOLD_VERSION: u8 = 1;
@@ -24,9 +24,8 @@ pub struct HoldDoc {
     pub call: String,
     pub account: String,
     pub key: String,
-    pub operation: String,
-    pub subject_kind: String,
-    pub subject: String,
+    #[serde(flatten)]
+    pub asked: AskedDoc,
     pub group: String,
     pub book: u32,
     pub price: PriceDoc,
@@ -37,6 +36,37 @@ pub struct HoldDoc {
     pub status: Option<u16>,
     #[serde(flatten)]
     pub ids: WorkIdsDoc,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<UsageDoc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<UsageDoc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<String>,
+}
+
+/// Tokens that were counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of `Usage`, spelled out")]
+pub struct UsageDoc {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    pub total_tokens: u64,
+}
+
+impl From<Usage> for UsageDoc {
+    fn from(usage: Usage) -> Self {
+        let Usage { input, output, total } = usage;
+        Self { input_tokens: input, output_tokens: output, total_tokens: total }
+    }
+}
+
+impl From<&UsageDoc> for Usage {
+    fn from(doc: &UsageDoc) -> Self {
+        let UsageDoc { input_tokens, output_tokens, total_tokens } = doc;
+        Self { input: *input_tokens, output: *output_tokens, total: *total_tokens }
+    }
 }
 
 impl From<&Hold> for HoldDoc {
@@ -46,22 +76,23 @@ impl From<&Hold> for HoldDoc {
             call,
             account,
             key,
-            asked: Asked { operation, subject: Subject { kind, id } },
+            asked,
             group,
             terms: Terms { book, price, ratio },
             amount,
             admitted_at,
             status,
             ids,
+            used,
+            billed,
+            idempotency,
         } = hold;
         Self {
             v: HOLD_VERSION,
             call: call.to_string(),
             account: account.to_string(),
             key: key.to_string(),
-            operation: operation.name().to_owned(),
-            subject_kind: kind.name().to_owned(),
-            subject: id.to_string(),
+            asked: asked.into(),
             group: group.to_string(),
             book: *book,
             price: price.into(),
@@ -70,6 +101,9 @@ impl From<&Hold> for HoldDoc {
             admitted_at_ms: admitted_at.get(),
             status: *status,
             ids: ids.into(),
+            used: used.map(Into::into),
+            billed: billed.map(Into::into),
+            idempotency: idempotency.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -85,13 +119,7 @@ impl HoldDoc {
             call: parse("call", &self.call)?,
             account: parse("account", &self.account)?,
             key: parse("key", &self.key)?,
-            asked: Asked {
-                operation: named("operation", &self.operation, Operation::from_name)?,
-                subject: Subject {
-                    kind: named("subject_kind", &self.subject_kind, SubjectKind::from_name)?,
-                    id: parse("subject", &self.subject)?,
-                },
-            },
+            asked: (&self.asked).try_into()?,
             group: parse("group", &self.group)?,
             terms: Terms {
                 book: self.book,
@@ -102,6 +130,9 @@ impl HoldDoc {
             admitted_at: UnixMs::new(self.admitted_at_ms),
             status: self.status,
             ids: (&self.ids).try_into()?,
+            used: self.used.as_ref().map(Into::into),
+            billed: self.billed.as_ref().map(Into::into),
+            idempotency: self.idempotency.as_deref().map(IdempotencyKey::from_stored),
         })
     }
 }

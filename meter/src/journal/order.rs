@@ -1,0 +1,33 @@
+//! What an operator decides by hand about a call that is still open.
+
+use crate::entry::Ending;
+use crate::ids::CallId;
+use crate::outcome::{Reading, Source};
+use crate::time::UnixMs;
+use crate::usage::{Observed, Usage};
+
+use super::{Decision, Journal, Settled};
+
+/// What is to become of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Charge it by this usage.
+    Settle(Option<Usage>),
+    /// Let it go for nothing.
+    Release,
+}
+
+impl Journal {
+    /// Ends an open call as ordered. One that is not open any more stays as it ended.
+    pub fn obey(&mut self, call: &CallId, order: Order, now: UnixMs) -> Decision<Settled> {
+        let found = self.by_call.get(call).and_then(|call_no| self.open.get(call_no));
+        let Some(open) = found else { return self.remembered(call) };
+        let (no, status) = (open.hold.call_no, open.hold.status);
+        let (ending, usage) = match order {
+            Order::Settle(usage) => (Ending::Settled, usage),
+            Order::Release => (Ending::Released, None),
+        };
+        let reading = Reading { usage, source: Source::Operator };
+        self.finish(no, (ending, reading), status, &Observed::nothing(), now)
+    }
+}
