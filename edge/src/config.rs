@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `WEIR_PUBLIC_KEYS` | variable | JSON array of [`PublicKeyDoc`]: who may sign keys and pulls |
 //! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
+//! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
 //! | `COZE_API_TOKEN` | secret | the credential that goes upstream |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 
@@ -19,12 +20,15 @@ use worker::{Env, Error, Result};
 /// Most public keys that are configured at once: one in use, one being rotated in, some to spare.
 const PUBLIC_KEYS_MAX: usize = 16;
 const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
+const UPSTREAM_SOCKET_DEFAULT: &str = "https://ws.coze.cn";
 
 /// The edge's configuration.
 pub(crate) struct Config {
     public_keys: Vec<(String, VerifyingKey)>,
     /// Scheme and host of upstream, without a slash at the end.
     pub(crate) upstream: String,
+    /// The same for websockets, under `http` or `https`.
+    pub(crate) upstream_socket: String,
     /// The value of `Authorization` on the way up.
     pub(crate) upstream_authorization: String,
 }
@@ -52,6 +56,7 @@ impl Config {
         let token = env.secret("COZE_API_TOKEN")?.to_string();
         Ok(Self {
             public_keys: public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?,
+            upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             upstream_authorization: format!("Bearer {token}"),
         })
@@ -61,6 +66,17 @@ impl Config {
     pub(crate) fn public_key(&self, kid: &str) -> Option<&VerifyingKey> {
         self.public_keys.iter().find(|(name, _)| name == kid).map(|(_, key)| key)
     }
+}
+
+fn upstream_socket(env: &Env, upstream: &str) -> String {
+    let url = match env.var("UPSTREAM_WS_URL") {
+        Ok(url) => url.to_string(),
+        Err(_) if upstream == UPSTREAM_DEFAULT => UPSTREAM_SOCKET_DEFAULT.to_owned(),
+        Err(_) => upstream.to_owned(),
+    };
+    // Fetch opens websockets under the schemes of HTTP.
+    let url = url.replacen("wss://", "https://", 1).replacen("ws://", "http://", 1);
+    url.trim_end_matches('/').to_owned()
 }
 
 fn public_keys(json: &str) -> Result<Vec<(String, VerifyingKey)>> {

@@ -13,7 +13,7 @@ use worker::{Context, Env, Result};
 use crate::call::{self, Arrived};
 use crate::config::Config;
 use crate::reply::{self, Failure};
-use crate::{balance, platform, pull};
+use crate::{balance, explain, platform, pull};
 
 /// The live balance of the key's account.
 const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
@@ -29,6 +29,7 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
     let answered = match (method.as_str(), path) {
         ("GET", HEALTH_PATH) => return reply::health(),
         ("GET", BALANCE_PATH) => balance::answer(&request, &env).await,
+        ("GET", _) if explain::is_explain(path) => explain::answer(&request, &env, path).await,
         ("POST", _) if pull::is_pull(path) => pull::answer(&request, &env, path).await,
         _ => match (route::classify(&method, path), Config::of(&env)) {
             (None, _) => Err(Failure::from(Reason::RouteUnknown)),
@@ -39,6 +40,7 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
                     Class::Billable(operation) => {
                         call::billable(arrived, operation, &context).await
                     }
+                    Class::Socket(operation) => call::socket(arrived, operation, &context).await,
                     Class::FollowUp(what) => call::follow_up(arrived, what).await,
                     Class::Free => call::free(arrived).await,
                 }

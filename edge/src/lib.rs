@@ -26,6 +26,7 @@ mod journal;
 
 // What else the edge answers.
 mod balance;
+mod explain;
 mod pull;
 
 use worker::{Context, Env, event, web_sys};

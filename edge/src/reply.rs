@@ -4,6 +4,7 @@ use meter::header;
 use meter::ids::CallId;
 use meter::money::Nanos;
 use meter::refusal::{Reason, Refusal};
+use meter::wire::command::KeptReplyDoc;
 use serde::Serialize;
 use worker::js_sys::Uint8Array;
 use worker::web_sys::{Headers, ReadableStream, Response, ResponseInit};
@@ -17,6 +18,9 @@ const CALL_ID: &str = "weir-call-id";
 const CHARGE: &str = "weir-charge";
 /// The header that says what is left, in quota.
 const BALANCE: &str = "weir-balance";
+
+/// The header that marks a reply that is given again.
+const REPLAYED: &str = "weir-replayed";
 
 /// Why a request did not get upstream's answer.
 #[derive(Debug)]
@@ -68,6 +72,15 @@ pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
         headers.set("www-authenticate", "Bearer")?;
     }
     respond(refusal.reason.status(), &headers, Body::Text(&refusal.body(call.as_str())))
+}
+
+/// The reply that a request had when it was first sent.
+pub(crate) fn replayed(call: &CallId, reply: &KeptReplyDoc) -> Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("content-type", "application/json")?;
+    headers.set(CALL_ID, call.as_str())?;
+    headers.set(REPLAYED, "true")?;
+    respond(reply.status, &headers, Body::Text(&reply.body))
 }
 
 /// A JSON reply of our own.

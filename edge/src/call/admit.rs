@@ -1,12 +1,13 @@
 //! (2) Whether the call may begin.
 
+use meter::entry::Hash;
 use meter::ids::CallId;
-use meter::journal::Admission;
+use meter::journal::{Admission, Attempt, IdempotencyKey};
 use meter::key::Caller;
 use meter::refusal::{Reason, Refusal};
-use meter::request::{self, Asked, BODY_BYTES_MAX};
-use meter::route::Operation;
-use meter::wire::command::{CommandDoc, ReplyDoc};
+use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, Wanted};
+use meter::route::{Dialect, Operation};
+use meter::wire::command::{CommandDoc, KeptReplyDoc, ReplyDoc};
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Reflect, Uint8Array};
@@ -17,13 +18,29 @@ use crate::reply::Failure;
 
 use super::Arrived;
 
+/// The header by which a caller names a request that it may send twice.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// How much of a body that is too large is read on before the connection is given up.
+const DRAIN_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+
 /// A call that was let in. Its hold stands in the journal and waits to be ended.
 pub(super) struct Admitted {
     pub(super) call: CallId,
-    pub(super) asked: Asked,
+    pub(super) dialect: Dialect,
     pub(super) journal: Handle,
     /// The request's body, as it came.
     pub(super) body: Uint8Array,
+    /// Whether the reply is to be kept for replaying.
+    pub(super) keeps_reply: bool,
+}
+
+/// What comes of asking.
+pub(super) enum Entered {
+    /// The call goes upstream.
+    Admitted(Admitted),
+    /// It went before, and this is what came of it.
+    Replayed(CallId, KeptReplyDoc),
 }
 
 /// Reads what is asked for and has the journal hold it.
@@ -31,23 +48,93 @@ pub(super) async fn admit(
     arrived: &Arrived<'_>,
     caller: Caller,
     operation: Operation,
-) -> Result<Admitted, Failure> {
+) -> Result<Entered, Failure> {
     let body = read_body(&arrived.request).await?;
-    let asked = request::read(operation, &body.to_vec())?;
-    caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
+    let bytes = body.to_vec();
+    let Arrived { path, query, .. } = *arrived;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
-    let admission = Admission {
-        call: arrived.call.clone(),
-        account: caller.account,
-        key: caller.key,
-        asked: asked.clone(),
-    };
+    match request::read(operation, Parts { path, query, body: &bytes })? {
+        Wanted::Work(asked) => {
+            caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
+            let attempt = attempt(arrived, &caller, &bytes)?;
+            hold(arrived, caller, asked, attempt, journal, body).await
+        }
+        Wanted::Continuation { chat } => {
+            let (account, key) = (caller.account.to_string(), caller.key.to_string());
+            let command = CommandDoc::GoOn { account, key, chat: chat.to_string() };
+            let call = match journal.command(&command).await {
+                Ok(ReplyDoc::GoesOn { call }) => call.parse().map_err(|_| Reason::Internal)?,
+                reply => return Err(refused(reply)),
+            };
+            let dialect = operation.dialect();
+            Ok(Entered::Admitted(Admitted { call, dialect, journal, body, keeps_reply: false }))
+        }
+    }
+}
+
+async fn hold(
+    arrived: &Arrived<'_>,
+    caller: Caller,
+    asked: Asked,
+    attempt: Option<Attempt>,
+    journal: Handle,
+    body: Uint8Array,
+) -> Result<Entered, Failure> {
+    let dialect = asked.operation.dialect();
+    let keeps_reply = attempt.is_some();
+    let call = arrived.call.clone();
+    let (account, key) = (caller.account, caller.key);
+    let admission = Admission { call: call.clone(), account, key, asked, attempt };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
         Ok(ReplyDoc::Admitted { .. }) => {
-            Ok(Admitted { call: admission.call, asked, journal, body })
+            Ok(Entered::Admitted(Admitted { call, dialect, journal, body, keeps_reply }))
+        }
+        Ok(ReplyDoc::Replayed { call, reply }) => {
+            Ok(Entered::Replayed(call.parse().map_err(|_| Reason::Internal)?, reply))
+        }
+        Ok(ReplyDoc::Used { call }) => {
+            Err(Refusal::with_detail(Reason::IdempotencyUsed, format!("by call {call}")).into())
         }
         reply => Err(refused(reply)),
     }
+}
+
+/// Has the journal hold a call that is not a request of its own: one of a socket's many.
+pub(super) async fn hold_for(
+    journal: &Handle,
+    caller: &Caller,
+    asked: &Asked,
+    call: CallId,
+) -> Result<Admitted, Failure> {
+    let admission = Admission {
+        call: call.clone(),
+        account: caller.account.clone(),
+        key: caller.key.clone(),
+        asked: asked.clone(),
+        attempt: None,
+    };
+    match journal.command(&CommandDoc::Admit((&admission).into())).await {
+        Ok(ReplyDoc::Admitted { .. }) => Ok(Admitted {
+            call,
+            dialect: asked.operation.dialect(),
+            journal: journal.clone(),
+            body: Uint8Array::new_with_length(0),
+            keeps_reply: false,
+        }),
+        reply => Err(refused(reply)),
+    }
+}
+
+/// The request's idempotency key, bound to everything that makes the request what it is.
+fn attempt(
+    arrived: &Arrived<'_>,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<Option<Attempt>, Failure> {
+    let Some(key) = arrived.request.headers().get(IDEMPOTENCY_KEY)? else { return Ok(None) };
+    let key = IdempotencyKey::new(&caller.account, &key)?;
+    let request = Hash::of_parts(&[arrived.path.as_bytes(), arrived.query.as_bytes(), body]);
+    Ok(Some(Attempt { key, request }))
 }
 
 /// Asks the journal whether the key may be used for a call that is not metered.
@@ -80,6 +167,7 @@ async fn read_body(request: &Request) -> Result<Uint8Array, Failure> {
     if let Some(length) = length.and_then(|length| length.parse::<usize>().ok()) {
         // The platform cuts the body at the length that was announced.
         if length > BODY_BYTES_MAX {
+            drain(request).await?;
             return Err(too_large().into());
         }
         let buffer = JsFuture::from(request.array_buffer()?).await?;
@@ -96,8 +184,28 @@ async fn read_body(request: &Request) -> Result<Uint8Array, Failure> {
         let chunk: Uint8Array =
             Reflect::get(&result, &JsValue::from_str("value"))?.unchecked_into();
         if bytes.len().saturating_add(chunk.length() as usize) > BODY_BYTES_MAX {
+            reader.release_lock();
+            drain(request).await?;
             return Err(too_large().into());
         }
         bytes.extend_from_slice(&chunk.to_vec());
     }
+}
+
+/// Reads on through a body that is not wanted, within bounds: a caller that is still sending would
+/// otherwise see its connection break and never the reason.
+async fn drain(request: &Request) -> Result<(), Failure> {
+    let Some(stream) = request.body() else { return Ok(()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut drained = 0_usize;
+    while drained < DRAIN_BYTES_MAX {
+        let result = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&result, &JsValue::from_str("done"))?.is_truthy() {
+            break;
+        }
+        let chunk: Uint8Array =
+            Reflect::get(&result, &JsValue::from_str("value"))?.unchecked_into();
+        drained = drained.saturating_add(chunk.length() as usize);
+    }
+    Ok(())
 }

@@ -48,7 +48,11 @@ impl Verified {
 /// The caller that a request's key names.
 pub(crate) fn authenticate(request: &Request, config: &Config) -> Result<Caller, Failure> {
     let header = request.headers().get("authorization")?;
-    let token = key::from_header(header.as_deref())?;
+    of_token(key::from_header(header.as_deref())?, config)
+}
+
+/// The caller that a key names.
+pub(super) fn of_token(token: &str, config: &Config) -> Result<Caller, Failure> {
     let now = platform::now();
     if let Some(caller) = VERIFIED.with_borrow(|verified| verified.callers.get(token).cloned()) {
         caller.check_expiry(now)?;

@@ -8,9 +8,10 @@ use meter::wire::command::CommandDoc;
 use worker::web_sys::Response;
 
 use crate::journal::Handle;
-use crate::log;
 use crate::reply::{self, Body, Failure};
+use crate::{log, platform};
 
+use super::memory::{self, Answer, Asked};
 use super::{Arrived, forward};
 
 /// Passes the call on and settles the earlier call it is about, when it tells how that ended.
@@ -20,10 +21,19 @@ pub(super) async fn follow(
     what: FollowUp,
 ) -> Result<Response, Failure> {
     let Arrived { request, env, config, path, query, call } = arrived;
+    let asked = Asked { account: caller.account.clone(), question: [*path, *query].concat() };
+    if let Some(answer) = memory::recall(&asked, platform::now()) {
+        // What it says was taken in when it was new.
+        let headers = reply::headers_down(&answer.headers, call)?;
+        return Ok(reply::respond(answer.status, &headers, Body::Bytes(&answer.bytes))?);
+    }
     let up = forward::Up::of(request, config, path, query)?;
     let answer = forward::pass(&up, request).await?;
     let bytes = forward::bytes(&answer).await?;
     let body = bytes.to_vec();
+    let status = answer.status();
+    let remembered = Answer { status, headers: answer.headers(), bytes: bytes.clone() };
+    memory::remember(asked, remembered, platform::now());
     let observed = match what {
         FollowUp::ChatRetrieve => coze_chat::read_reply(&body),
         FollowUp::RunHistory => coze_workflow::read_history(&body),

@@ -6,8 +6,10 @@
 use meter::header;
 use meter::journal::Question;
 use meter::journal::Report;
-use meter::route::Operation;
-use meter::usage::{Observed, coze_chat, coze_workflow};
+use meter::route::Dialect;
+use meter::usage::Observed;
+use meter::usage::coze_chat::read_reply;
+use meter::usage::coze_workflow::read_history;
 use wasm_bindgen::JsCast as _;
 use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::JsFuture;
@@ -41,6 +43,19 @@ impl Up {
         Ok(Self { url, method: request.method(), headers })
     }
 
+    /// A websocket's opening request as upstream is to see it.
+    pub(super) fn of_socket(
+        request: &Request,
+        config: &Config,
+        path: &str,
+        query: &str,
+    ) -> Result<Self> {
+        let mut up = Self::of(request, config, path, query)?;
+        up.headers.set("upgrade", "websocket")?;
+        up.url = [config.upstream_socket.as_str(), path, query].concat();
+        Ok(up)
+    }
+
     fn init(&self) -> RequestInit {
         let init = RequestInit::new();
         init.set_method(&self.method);
@@ -55,6 +70,11 @@ pub(super) async fn send(up: &Up, body: &Uint8Array) -> Result<Response> {
     let init = up.init();
     init.set_body(body);
     fetch(&up.url, &init).await
+}
+
+/// Opens a websocket. What comes back holds it, or says why there is none.
+pub(super) async fn open(up: &Up) -> Result<Response> {
+    fetch(&up.url, &up.init()).await
 }
 
 /// Sends a request with its body as it arrives.
@@ -74,6 +94,9 @@ pub(crate) async fn ask(config: &Config, question: &Question) -> Report {
     }
 }
 
+/// Reads an answer's body.
+type Read = fn(&[u8]) -> Observed;
+
 async fn asked(config: &Config, question: &Question) -> Result<Report> {
     let ids = &question.ids;
     let about_run = ids.execution.as_ref().map(|execution| {
@@ -85,14 +108,16 @@ async fn asked(config: &Config, question: &Question) -> Result<Report> {
             let base = &config.upstream;
             format!("{base}/v3/chat/retrieve?conversation_id={conversation}&chat_id={chat}")
         });
-    let (url, read): (_, fn(&[u8]) -> Observed) = match question.asked.operation {
-        Operation::Chat => (about_chat, coze_chat::read_reply),
-        Operation::WorkflowRun | Operation::WorkflowStreamRun => {
-            (about_run, coze_workflow::read_history)
-        }
+    // A chatflow has both ids in the end, and its run tells more; a plain chat has no run.
+    let question: Option<(String, Read)> = match question.asked.operation.dialect() {
+        Dialect::Workflow | Dialect::Plain => about_run.map(|url| (url, read_history as _)),
+        Dialect::Chat => match (about_run, about_chat) {
+            (Some(url), _) => Some((url, read_history)),
+            (None, about_chat) => about_chat.map(|url| (url, read_reply as _)),
+        },
     };
-    let url =
-        url.ok_or_else(|| worker::Error::RustError("the work has no id to ask by".to_owned()))?;
+    let (url, read) = question
+        .ok_or_else(|| worker::Error::RustError("the work has no id to ask by".to_owned()))?;
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     let headers = Headers::new()?;

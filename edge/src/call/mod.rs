@@ -10,6 +10,8 @@ mod forward;
 mod tap;
 mod settle;
 mod follow;
+mod memory;
+mod socket;
 
 use std::rc::Rc;
 
@@ -23,8 +25,10 @@ use worker::{Context, Env};
 use crate::config::Config;
 use crate::reply::{self, Body, Failure};
 
+use admit::Entered;
 pub(crate) use authenticate::{authenticate, verify};
 pub(crate) use forward::ask;
+pub(crate) use socket::socket;
 
 /// A request that has a route.
 pub(crate) struct Arrived<'a> {
@@ -46,7 +50,10 @@ pub(crate) async fn billable(
     // (1) authenticate: a bad key costs no request to the journal.
     let caller = authenticate(&arrived.request, &arrived.config)?;
     // (2) admit: from here on a durable hold exists, and somebody has to end it.
-    let admitted = admit::admit(&arrived, caller, operation).await?;
+    let admitted = match admit::admit(&arrived, caller, operation).await? {
+        Entered::Admitted(admitted) => admitted,
+        Entered::Replayed(call, reply) => return Ok(reply::replayed(&call, &reply)?),
+    };
     // The rest runs to its end even when the caller goes away before the first byte.
     let Arrived { request, config, path, query, .. } = arrived;
     let up = forward::Up::of(&request, &config, path, query)?;

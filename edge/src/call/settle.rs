@@ -5,7 +5,7 @@
 
 use meter::journal::{Report, Settled};
 use meter::usage::WorkIds;
-use meter::wire::command::CommandDoc;
+use meter::wire::command::{CommandDoc, KeptReplyDoc};
 
 use crate::log;
 
@@ -15,9 +15,15 @@ use super::admit::Admitted;
 const TRIES_MAX: u32 = 4;
 
 /// Reports what was read. `None` when the journal could not be told.
-pub(super) async fn settle(admitted: &Admitted, report: &Report) -> Option<Settled> {
+///
+/// `reply` is what a second request with the same idempotency key is to get.
+pub(super) async fn settle(
+    admitted: &Admitted,
+    report: &Report,
+    reply: Option<KeptReplyDoc>,
+) -> Option<Settled> {
     let call = admitted.call.to_string();
-    let command = CommandDoc::Settle { call: call.clone(), report: report.into() };
+    let command = CommandDoc::Settle { call: call.clone(), report: report.into(), reply };
     for _ in 0..TRIES_MAX {
         match admitted.journal.command(&command).await {
             Ok(reply) => match reply.settled() {

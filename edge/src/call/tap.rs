@@ -4,30 +4,33 @@
 //! what the copy says is settled when it ends, whether the caller is still there or not.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use meter::journal::{Report, Settled};
+use futures_util::future::{Either, select};
+use meter::journal::{IDEMPOTENT_REPLY_BYTES_MAX, Report, Settled};
 use meter::refusal::Reason;
-use meter::route::Operation;
+use meter::route::Dialect;
 use meter::sse;
 use meter::usage::coze_chat::{self, ChatStream};
 use meter::usage::coze_workflow::{self, WorkflowStream};
-use meter::usage::{Observed, WorkIds};
+use meter::usage::{Observed, WorkIds, coze_plain};
+use meter::wire::command::KeptReplyDoc;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Reflect, Uint8Array};
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response};
-use worker::{Context, Result};
+use worker::{Context, Delay, Result};
 
+use crate::log;
 use crate::reply::{self, Body, Failure};
-use crate::{log, platform};
 
 use super::admit::Admitted;
 use super::{forward, settle};
 
 /// How long a call may run before the ids of its work are noted in the journal.
-const NOTE_AFTER_MS: u64 = 5_000;
+const NOTE_AFTER: Duration = Duration::from_secs(5);
 /// How often a call that goes on gives a sign of life after that.
-const NOTE_EVERY_MS: u64 = 60_000;
+const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Gives the caller upstream's reply, and sees to it that the call is settled.
 pub(super) async fn tap(
@@ -40,15 +43,14 @@ pub(super) async fn tap(
         Err(error) => {
             log::warn("upstream_unreachable", Some(admitted.call.as_str()), &error.to_string());
             let report = Report { status: None, observed: Observed::nothing() };
-            settle::settle(&admitted, &report).await;
+            settle::settle(&admitted, &report, None).await;
             return reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call);
         }
     };
-    let is_stream = reply.headers().get("content-type")?.is_some_and(|kind| {
-        kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
-    });
-    match reply.body() {
-        Some(body) if is_stream => stream(admitted, &reply, &body, context),
+    let kind = Kind::of(&reply.headers().get("content-type")?.unwrap_or_default());
+    match (kind, reply.body()) {
+        (Kind::Stream, Some(body)) => stream(admitted, &reply, &body, context),
+        (Kind::Other, _) if admitted.dialect == Dialect::Plain => unread(&admitted, &reply).await,
         _ => whole(&admitted, &reply).await,
     }
 }
@@ -61,21 +63,43 @@ async fn whole(admitted: &Admitted, reply: &Response) -> Result<Response> {
         Err(error) => {
             log::warn("reply_broke_off", Some(admitted.call.as_str()), &error.to_string());
             let report = Report { status, observed: Observed::nothing() };
-            settle::settle(admitted, &report).await;
+            settle::settle(admitted, &report, None).await;
             return reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call);
         }
     };
     let body = bytes.to_vec();
-    let observed = match admitted.asked.operation {
-        Operation::Chat => coze_chat::read_reply(&body),
-        Operation::WorkflowRun | Operation::WorkflowStreamRun => coze_workflow::read_run(&body),
+    let observed = match admitted.dialect {
+        Dialect::Chat => coze_chat::read_reply(&body),
+        Dialect::Workflow => coze_workflow::read_run(&body),
+        Dialect::Plain => coze_plain::read_reply(reply.status(), true, &body),
     };
-    let settled = settle::settle(admitted, &Report { status, observed }).await;
+    let kept = kept_reply(admitted, reply.status(), body);
+    let settled = settle::settle(admitted, &Report { status, observed }, kept).await;
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
     if let Some(Settled::Finished { amount, balance, .. }) = settled {
         reply::add_charge(&headers, amount, balance)?;
     }
     reply::respond(reply.status(), &headers, Body::Bytes(&bytes))
+}
+
+/// The reply as it is kept for replaying, when it is wanted and not too large.
+fn kept_reply(admitted: &Admitted, status: u16, body: Vec<u8>) -> Option<KeptReplyDoc> {
+    if !admitted.keeps_reply || body.len() > IDEMPOTENT_REPLY_BYTES_MAX {
+        return None;
+    }
+    Some(KeptReplyDoc { status, body: String::from_utf8(body).ok()? })
+}
+
+/// A reply that says nothing in itself, such as audio: settled by its status, and streamed through.
+async fn unread(admitted: &Admitted, reply: &Response) -> Result<Response> {
+    let observed = coze_plain::read_reply(reply.status(), false, &[]);
+    let report = Report { status: Some(reply.status()), observed };
+    let settled = settle::settle(admitted, &report, None).await;
+    let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
+    if let Some(Settled::Finished { amount, balance, .. }) = settled {
+        reply::add_charge(&headers, amount, balance)?;
+    }
+    reply::respond(reply.status(), &headers, Body::Stream(reply.body().as_ref()))
 }
 
 /// A stream: split by the platform, one half for the caller, one for us.
@@ -92,30 +116,36 @@ fn stream(
     let status = reply.status();
     context.wait_until(async move {
         let observed = read_copy(&admitted, &copy).await;
-        settle::settle(&admitted, &Report { status: Some(status), observed }).await;
+        settle::settle(&admitted, &Report { status: Some(status), observed }, None).await;
     });
     reply::respond(status, &headers, Body::Stream(Some(&for_caller)))
 }
 
 /// Reads the copy to its end, noting the work's ids when it takes long.
 async fn read_copy(admitted: &Admitted, copy: &ReadableStream) -> Observed {
-    let mut reading = StreamReading::new(admitted.asked.operation);
+    let mut reading = StreamReading::new(admitted.dialect);
     let mut parser = sse::Parser::new();
-    let mut note_at = platform::now().plus_ms(NOTE_AFTER_MS);
     let reader: ReadableStreamDefaultReader = copy.get_reader().unchecked_into();
+    let mut note_in = Box::pin(Delay::from(NOTE_AFTER));
+    let mut chunk = Box::pin(next_chunk(&reader));
     loop {
-        match next_chunk(&reader).await {
-            Ok(Some(chunk)) => parser.feed(&chunk, |event| reading.take(event)),
-            Ok(None) => break,
-            Err(error) => {
+        // A stream may fall silent for long, so the note does not wait for its next bytes.
+        match select(chunk, note_in).await {
+            Either::Left((Ok(Some(bytes)), waiting)) => {
+                parser.feed(&bytes, |event| reading.take(event));
+                chunk = Box::pin(next_chunk(&reader));
+                note_in = waiting;
+            }
+            Either::Left((Ok(None), _)) => break,
+            Either::Left((Err(error), _)) => {
                 log::warn("stream_broke_off", Some(admitted.call.as_str()), &error.to_string());
                 break;
             }
-        }
-        let now = platform::now();
-        if now >= note_at {
-            note_at = now.plus_ms(NOTE_EVERY_MS);
-            settle::note(admitted, reading.ids()).await;
+            Either::Right(((), waiting)) => {
+                settle::note(admitted, reading.ids()).await;
+                chunk = waiting;
+                note_in = Box::pin(Delay::from(NOTE_EVERY));
+            }
         }
     }
     parser.finish(|event| reading.take(event));
@@ -131,6 +161,27 @@ async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u
     Ok(Some(chunk.to_vec()))
 }
 
+/// What a reply's content type says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stream,
+    Json,
+    Other,
+}
+
+impl Kind {
+    /// The kind by the media type alone; its parameters do not matter. The request is never asked:
+    /// an error comes back as JSON to a request for a stream, too (contract §9 no. 22).
+    fn of(content_type: &str) -> Self {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            "text/event-stream" => Self::Stream,
+            "application/json" => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The reader for an operation's dialect.
 enum StreamReading {
     Chat(ChatStream),
@@ -138,12 +189,10 @@ enum StreamReading {
 }
 
 impl StreamReading {
-    fn new(operation: Operation) -> Self {
-        match operation {
-            Operation::Chat => Self::Chat(ChatStream::new()),
-            Operation::WorkflowRun | Operation::WorkflowStreamRun => {
-                Self::Workflow(WorkflowStream::new())
-            }
+    fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Workflow => Self::Workflow(WorkflowStream::new()),
+            Dialect::Chat | Dialect::Plain => Self::Chat(ChatStream::new()),
         }
     }
 

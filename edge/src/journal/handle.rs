@@ -20,6 +20,7 @@ const BINDING: &str = "JOURNAL";
 #[wasm_bindgen]
 extern "C" {
     /// The object as seen from a request: each of its methods gives a promise.
+    #[derive(Clone)]
     type Stub;
 
     #[wasm_bindgen(method, catch)]
@@ -27,6 +28,7 @@ extern "C" {
 }
 
 /// A journal, from a request's point of view.
+#[derive(Clone)]
 pub(crate) struct Handle {
     stub: Stub,
 }

@@ -11,12 +11,15 @@
 use std::cell::{Cell, RefCell};
 
 use futures_util::future::join_all;
-use meter::journal::{Change, Decision, Journal as State, Question, Report};
+use meter::journal::{Admission, Change, Decision, Entrance, Journal as State, Question, Report};
 use meter::refusal::Reason;
 use meter::time::UnixMs;
 use meter::wire::WireError;
 use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
-use meter::wire::pull::{Changes, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply, PullRequest};
+use meter::wire::explained::ExplainedDoc;
+use meter::wire::pull::{
+    Changes, OPEN_CALLS_MAX, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply, PullRequest,
+};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::js_sys::{Date, Object};
@@ -196,21 +199,46 @@ impl Memory {
                 Ok(self.journal.enter(&account, &key).map_or_else(refused, |()| ReplyDoc::Ok))
             }
             CommandDoc::Admit(doc) => {
-                let decision = self.journal.admit((&doc).try_into()?, now);
-                let admitted = self.kept(decision, now)?;
-                Ok(admitted.map_or_else(refused, |admitted| ReplyDoc::Admitted {
-                    hold_nanos: admitted.hold.get(),
-                    balance_nanos: admitted.balance.get(),
-                }))
+                let admission: Admission = (&doc).try_into()?;
+                let kept = match &admission.attempt {
+                    Some(attempt) => self.store.kept(&attempt.key)?,
+                    None => None,
+                };
+                let decision = self.journal.admit(admission, kept, now);
+                Ok(match self.kept(decision, now)? {
+                    Entrance::Admitted(admitted) => ReplyDoc::Admitted {
+                        hold_nanos: admitted.hold.get(),
+                        balance_nanos: admitted.balance.get(),
+                    },
+                    Entrance::Replayed(call, reply) => {
+                        ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
+                    }
+                    Entrance::Used(call) => ReplyDoc::Used { call: call.to_string() },
+                    Entrance::Refused(reason) => refused(reason),
+                })
+            }
+            CommandDoc::GoOn { account, key, chat } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                let gone_on = self.journal.go_on(&account, &key, &id("chat", &chat)?, now);
+                Ok(gone_on.map_or_else(refused, |call| ReplyDoc::GoesOn { call: call.to_string() }))
+            }
+            CommandDoc::Explain { account, key, call } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                if let Err(reason) = self.journal.enter(&account, &key) {
+                    return Ok(refused(reason));
+                }
+                let explained = self.journal.explain(&account, &id("call", &call)?);
+                Ok(explained
+                    .map_or(ReplyDoc::Unknown, |known| ReplyDoc::Explained((&known).into())))
             }
             CommandDoc::Note { call, ids } => {
                 let decision = self.journal.note(&id("call", &call)?, (&ids).try_into()?, now);
                 self.kept(decision, now)?;
                 Ok(ReplyDoc::Ok)
             }
-            CommandDoc::Settle { call, report } => {
-                let report = (&report).try_into()?;
-                let decision = self.journal.settle(&id("call", &call)?, report, now);
+            CommandDoc::Settle { call, report, reply } => {
+                let (report, reply) = ((&report).try_into()?, reply.map(Into::into));
+                let decision = self.journal.settle(&id("call", &call)?, report, reply, now);
                 self.kept(decision, now).map(|settled| (&settled).into())
             }
             CommandDoc::Follow { account, report } => {
@@ -236,15 +264,29 @@ impl Memory {
 
     fn pull(&mut self, pull: PullRequest, now: UnixMs) -> Result<ReplyDoc, Problem> {
         let PullRequest { v: _, epoch, ack, limit, changes } = pull;
+        let orders = changes.as_ref().map(|changes| changes.orders.clone()).unwrap_or_default();
         if let Some(changes) = changes {
             let decision = self.journal.apply(change(&changes)?);
             self.kept(decision, now)?;
         }
+        for order in orders {
+            let decision =
+                self.journal.obey(&id("call", &order.call)?, (&order.action).into(), now);
+            self.kept(decision, now)?;
+        }
+        self.store.forget_keys(now)?;
         // An acknowledgement of another epoch says nothing about these entries.
         if epoch.as_deref() == Some(self.epoch.as_str()) {
             self.store.clear_up(ack, now)?;
         }
         let entries = self.store.page(ack, limit.min(PAGE_ENTRIES_MAX))?;
+        let open = self.journal.open_calls(OPEN_CALLS_MAX).filter_map(|call| {
+            match ExplainedDoc::from(&call) {
+                ExplainedDoc::Open(open) => Some(*open),
+                ExplainedDoc::Finished { .. } | ExplainedDoc::Refused { .. } => None,
+            }
+        });
+        let open = open.collect();
         let mut holds = self.journal.holds();
         let open_holds = holds.len() as u64;
         let oldest_hold_at_ms = holds.next().map(|hold| hold.admitted_at.get());
@@ -256,6 +298,7 @@ impl Memory {
             entries,
             head: self.journal.tail().into(),
             open_holds,
+            open,
             oldest_hold_at_ms,
         }))
     }
@@ -274,7 +317,7 @@ fn id<T: std::str::FromStr<Err = meter::ids::IdError>>(
 }
 
 fn change(changes: &Changes) -> Result<Change, WireError> {
-    let Changes { upto, accounts, revoked_keys, book } = changes;
+    let Changes { upto, accounts, revoked_keys, book, orders: _ } = changes;
     Ok(Change {
         upto: *upto,
         accounts: accounts.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,

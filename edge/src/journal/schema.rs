@@ -29,6 +29,15 @@ const MIGRATIONS: &[&[&str]] = &[&[
        spent_nanos TEXT NOT NULL
      ) STRICT, WITHOUT ROWID",
     "CREATE TABLE revoked_key (key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    // `request` is a hash; `status` and `reply` are null until there is something to replay.
+    "CREATE TABLE idempotency (
+       key TEXT PRIMARY KEY,
+       request TEXT NOT NULL,
+       call_id TEXT NOT NULL,
+       used_at_ms INTEGER NOT NULL,
+       status INTEGER,
+       reply TEXT
+     ) STRICT, WITHOUT ROWID",
     // `epoch`, `applied`, `book`.
     "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ]];

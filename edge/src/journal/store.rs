@@ -3,7 +3,9 @@
 use meter::account::Account;
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, Epoch};
-use meter::journal::{CallNo, Effect, Mark, Stored};
+use meter::journal::{
+    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, Stored,
+};
 use meter::money::Nanos;
 use meter::price::PriceBook;
 use meter::time::UnixMs;
@@ -114,6 +116,28 @@ impl<S: Sql> Store<S> {
                 self.sql.run("UPDATE call SET seq = ?, doc = ? WHERE call_no = ?", &values)?;
             }
             Effect::Mark(mark, spent) => self.keep_mark(mark, spent, now)?,
+            Effect::SaveKey(Kept { key, request, call, used_at, reply: _ }) => {
+                let values = [
+                    Value::Text(key.to_string()),
+                    Value::Text(request.to_string()),
+                    Value::Text(call.to_string()),
+                    number(used_at.get())?,
+                ];
+                // A key whose time has passed may be used again.
+                let upsert =
+                    "INSERT OR REPLACE INTO idempotency (key, request, call_id, used_at_ms)
+                              VALUES (?, ?, ?, ?)";
+                self.sql.run(upsert, &values)?;
+            }
+            Effect::SaveReply(key, KeptReply { status, body }) => {
+                let values = [
+                    number((*status).into())?,
+                    Value::Text(body.clone()),
+                    Value::Text(key.to_string()),
+                ];
+                let update = "UPDATE idempotency SET status = ?, reply = ? WHERE key = ?";
+                self.sql.run(update, &values)?;
+            }
             Effect::SaveAccount(account) => {
                 let values = [
                     Value::Text(account.id.to_string()),
@@ -200,6 +224,37 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
+    /// What is known of an idempotency key.
+    pub(super) fn kept(&self, key: &IdempotencyKey) -> Result<Option<Kept>, SqlError> {
+        let select = "SELECT request, call_id, used_at_ms, status, reply FROM idempotency
+                      WHERE key = ?";
+        let rows = self.sql.run(select, &[Value::Text(key.to_string())])?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let reply = match (row.get(3), row.get(4)) {
+            (Some(Value::Null), _) => None,
+            (status, body) => Some(KeptReply {
+                status: u16::try_from(unsigned(status)?).map_err(stored)?,
+                body: text(body)?.to_owned(),
+            }),
+        };
+        Ok(Some(Kept {
+            key: key.clone(),
+            request: text(row.first())?.parse().map_err(stored)?,
+            call: text(row.get(1))?.parse().map_err(stored)?,
+            used_at: UnixMs::new(unsigned(row.get(2))?),
+            reply,
+        }))
+    }
+
+    /// Deletes some of the idempotency keys whose time has passed.
+    pub(super) fn forget_keys(&self, now: UnixMs) -> Result<(), SqlError> {
+        let before = now.get().saturating_sub(IDEMPOTENCY_KEEP_MS);
+        let delete = "DELETE FROM idempotency WHERE key IN
+                      (SELECT key FROM idempotency WHERE used_at_ms < ? LIMIT ?)";
+        self.sql.run(delete, &[number(before)?, Value::Integer(DELETE_ROWS_MAX)])?;
+        Ok(())
+    }
+
     fn last_mark(&self) -> Result<Mark, SqlError> {
         let newest = "SELECT seq, total_nanos, hash, low, high FROM mark ORDER BY seq DESC LIMIT 1";
         let rows = self.sql.run(newest, &[])?;
@@ -258,6 +313,10 @@ fn json(doc: &impl Serialize) -> Result<Value, SqlError> {
 
 fn document<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
     serde_json::from_str(json).map_err(|error| SqlError(format!("a stored document: {error}")))
+}
+
+fn stored(error: impl std::fmt::Display) -> SqlError {
+    SqlError(format!("a stored value {error}"))
 }
 
 impl From<WireError> for SqlError {

@@ -1,0 +1,305 @@
+//! A websocket: passed on frame by frame, and metered from what upstream's frames say.
+//!
+//! A chat socket carries many chats, each of them a call. One call is always admitted ahead, so that the
+//! hold of a chat is durable before upstream begins it; when no further one is let in, the connection
+//! ends after the chats that run. An audio socket is one call from its beginning to its end.
+//!
+//! # Bounds
+//! At most [`CHATS_MAX`] chats of one connection run at once. Frames are handed over as they come; none
+//! is kept but the one in hand.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
+use meter::ids::UpstreamId;
+use meter::journal::Report;
+use meter::key::{self, Caller};
+use meter::refusal::{Reason, Refusal};
+use meter::request::{self, Asked, Parts, Wanted};
+use meter::route::{Dialect, Operation};
+use meter::usage::coze_socket::{Subscriptions, read_frame};
+use meter::usage::{Observed, Stage, WorkIds};
+use worker::web_sys::Response;
+use worker::{Context, WebSocket, WebSocketPair, WebsocketEvent};
+
+use crate::journal::Handle;
+use crate::reply::{self, Failure};
+use crate::{log, platform};
+
+use super::admit::{self, Admitted};
+use super::authenticate::of_token;
+use super::{Arrived, forward, settle};
+
+/// Most chats of one connection that run at once. Coze runs them one after the other.
+const CHATS_MAX: usize = 16;
+/// The close code for a connection that Weir ends (RFC 6455 §7.4.1: policy violation).
+const CLOSE_POLICY: u16 = 1008;
+/// The status of a websocket that was opened.
+const SWITCHING_PROTOCOLS: u16 = 101;
+/// The query parameter in which a browser's library sends its key (contract §5.4).
+const AUTHORIZATION: &str = "authorization";
+
+/// Opens a websocket to upstream and carries it.
+pub(crate) async fn socket(
+    arrived: Arrived<'_>,
+    operation: Operation,
+    context: &Rc<Context>,
+) -> Result<Response, Failure> {
+    let upgrade = arrived.request.headers().get("upgrade")?;
+    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
+        return Err(Reason::RouteUnknown.into());
+    }
+    let caller = caller(&arrived)?;
+    let parts = Parts { path: arrived.path, query: arrived.query, body: &[] };
+    let Wanted::Work(asked) = request::read(operation, parts)? else {
+        return Err(Reason::Internal.into());
+    };
+    caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
+    let journal = Handle::of(&arrived.env, &caller.journal)?;
+    let holder = Holder { caller, asked, journal };
+    let ahead = holder.hold(arrived.call.clone()).await?;
+    let query = without_key(arrived.query);
+    let up = forward::Up::of_socket(&arrived.request, &arrived.config, arrived.path, &query)?;
+    let answer = match forward::open(&up).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            log::warn("upstream_unreachable", Some(ahead.call.as_str()), &error.to_string());
+            release(&ahead, None).await;
+            return Err(Reason::UpstreamUnreachable.into());
+        }
+    };
+    // Another handle to the same answer; its own `clone` would be JavaScript's, which splits the body.
+    let handle = Clone::clone(&answer);
+    let Some(upstream) = worker::Response::from(handle).websocket() else {
+        release(&ahead, Some(answer.status())).await;
+        let headers = reply::headers_down(&answer.headers(), &arrived.call)?;
+        let body = answer.body();
+        let body = reply::Body::Stream(body.as_ref());
+        return Ok(reply::respond(answer.status(), &headers, body)?);
+    };
+    let pair = WebSocketPair::new()?;
+    upstream.accept()?;
+    pair.server.accept()?;
+    let down = pair.server;
+    context.wait_until(async move {
+        let mut carried = Carried::new(holder, ahead);
+        if let Err(error) = carried.carry(&down, &upstream).await {
+            log::warn("socket_broke_off", None, &error.to_string());
+        }
+        carried.end().await;
+    });
+    Ok(worker::Response::from_websocket(pair.client)?.into())
+}
+
+/// Who opens the socket: by header, or by the query parameter that browsers have to use.
+fn caller(arrived: &Arrived<'_>) -> Result<Caller, Failure> {
+    let header = arrived.request.headers().get(AUTHORIZATION)?;
+    let header = header.filter(|header| !header.is_empty());
+    let authorization = header.or_else(|| {
+        let value = request::query_value(arrived.query, AUTHORIZATION)?;
+        Some(value.replacen("%20", " ", 1).replacen('+', " ", 1))
+    });
+    of_token(key::from_header(authorization.as_deref())?, &arrived.config)
+}
+
+/// The query without the caller's key, which upstream must not see.
+fn without_key(query: &str) -> String {
+    let pairs = query.trim_start_matches('?').split('&');
+    let kept: Vec<&str> = pairs
+        .filter(|pair| pair.split('=').next() != Some(AUTHORIZATION) && !pair.is_empty())
+        .collect();
+    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+}
+
+/// What it takes to admit one call after another.
+struct Holder {
+    caller: Caller,
+    asked: Asked,
+    journal: Handle,
+}
+
+impl Holder {
+    async fn hold(&self, call: meter::ids::CallId) -> Result<Admitted, Failure> {
+        admit::hold_for(&self.journal, &self.caller, &self.asked, call).await
+    }
+}
+
+/// A connection that is being carried.
+struct Carried {
+    holder: Holder,
+    /// The call for the next chat, or for the whole connection.
+    ahead: Option<Admitted>,
+    /// The calls of the chats that run.
+    running: BTreeMap<UpstreamId, Admitted>,
+    subscriptions: Subscriptions,
+}
+
+/// Whether the connection goes on after a frame.
+enum Next {
+    GoesOn,
+    Refused(Refusal),
+}
+
+impl Carried {
+    fn new(holder: Holder, ahead: Admitted) -> Self {
+        let (running, subscriptions) = (BTreeMap::new(), Subscriptions::new());
+        Self { holder, ahead: Some(ahead), running, subscriptions }
+    }
+
+    fn is_chat(&self) -> bool {
+        self.holder.asked.operation.dialect() == Dialect::Chat
+    }
+
+    /// Hands frames over until one side closes.
+    async fn carry(&mut self, down: &WebSocket, up: &WebSocket) -> worker::Result<()> {
+        let mut from_caller = down.events()?;
+        let mut from_upstream = up.events()?;
+        loop {
+            match select(from_caller.next(), from_upstream.next()).await {
+                Either::Left((Some(Ok(WebsocketEvent::Message(message))), _)) => {
+                    match message.text() {
+                        Some(text) => {
+                            let extended = self.subscriptions.extend(&text);
+                            up.send_with_str(extended.as_deref().unwrap_or(&text))?;
+                        }
+                        None => up.send_with_bytes(message.bytes().unwrap_or_default())?,
+                    }
+                }
+                Either::Right((Some(Ok(WebsocketEvent::Message(message))), _)) => {
+                    let Some(text) = message.text() else {
+                        down.send_with_bytes(message.bytes().unwrap_or_default())?;
+                        continue;
+                    };
+                    if self.subscriptions.shows(&text) {
+                        down.send_with_str(&text)?;
+                    }
+                    if let Next::Refused(refusal) = self.meter(&text).await {
+                        let reason = refusal.reason.code();
+                        down.send_with_str(refused_frame(&refusal))?;
+                        down.close(Some(CLOSE_POLICY), Some(reason))?;
+                        up.close(Some(CLOSE_POLICY), Some(reason))?;
+                        return Ok(());
+                    }
+                }
+                Either::Left((Some(Ok(WebsocketEvent::Close(close))), _)) => {
+                    return close_other(up, close.code(), &close.reason());
+                }
+                Either::Right((Some(Ok(WebsocketEvent::Close(close))), _)) => {
+                    return close_other(down, close.code(), &close.reason());
+                }
+                Either::Left((Some(Err(error)), _)) => {
+                    close_other(up, CLOSE_POLICY, "the caller's side failed")?;
+                    return Err(error);
+                }
+                Either::Right((Some(Err(error)), _)) => {
+                    close_other(down, CLOSE_POLICY, "upstream's side failed")?;
+                    return Err(error);
+                }
+                Either::Left((None, _)) => return close_other(up, 1000, ""),
+                Either::Right((None, _)) => return close_other(down, 1000, ""),
+            }
+        }
+    }
+
+    /// Reads one of upstream's frames for what it says of a chat.
+    async fn meter(&mut self, text: &str) -> Next {
+        if !self.is_chat() {
+            return Next::GoesOn;
+        }
+        let Some(frame) = read_frame(text) else { return Next::GoesOn };
+        let Some(chat) = frame.observed.ids.chat.clone() else { return Next::GoesOn };
+        if !self.running.contains_key(&chat) {
+            // The first sign of a chat, whether or not it is the frame that says it was created.
+            let Some(call) = self.ahead.take() else { return Next::GoesOn };
+            settle::note(&call, frame.observed.ids.clone()).await;
+            self.running.insert(chat.clone(), call);
+        }
+        if !matches!(frame.observed.stage, Stage::Running | Stage::Unknown) {
+            self.settle(&chat, frame.observed).await;
+        }
+        self.hold_ahead().await
+    }
+
+    async fn settle(&mut self, chat: &UpstreamId, observed: Observed) {
+        // A chat that waits for its tools goes on under the same call.
+        let goes_on = observed.stage == Stage::AwaitsTools;
+        let Some(call) = self.running.get(chat) else { return };
+        let report = Report { status: Some(SWITCHING_PROTOCOLS), observed };
+        settle::settle(call, &report, None).await;
+        if !goes_on {
+            self.running.remove(chat);
+        }
+    }
+
+    async fn hold_ahead(&mut self) -> Next {
+        if self.ahead.is_some() {
+            return Next::GoesOn;
+        }
+        if self.running.len() >= CHATS_MAX {
+            return Next::Refused(Reason::JournalFull.into());
+        }
+        match self.holder.hold(platform::new_call_id()).await {
+            Ok(call) => {
+                self.ahead = Some(call);
+                Next::GoesOn
+            }
+            // What runs may end; nothing new begins.
+            Err(_) if !self.running.is_empty() => Next::GoesOn,
+            Err(Failure::Refused(refusal)) => Next::Refused(refusal),
+            Err(Failure::Broken(_)) => Next::Refused(Reason::Internal.into()),
+        }
+    }
+
+    /// Ends every call that the connection leaves behind.
+    async fn end(self) {
+        for (chat, call) in self.running {
+            let ids = WorkIds { chat: Some(chat), ..WorkIds::default() };
+            let observed = Observed { stage: Stage::Cut, ids, ..Observed::nothing() };
+            let report = Report { status: Some(SWITCHING_PROTOCOLS), observed };
+            settle::settle(&call, &report, None).await;
+        }
+        let Some(ahead) = self.ahead else { return };
+        if self.holder.asked.operation.dialect() == Dialect::Chat {
+            release(&ahead, Some(SWITCHING_PROTOCOLS)).await;
+        } else {
+            let observed = Observed { stage: Stage::Completed, ..Observed::nothing() };
+            let report = Report { status: Some(SWITCHING_PROTOCOLS), observed };
+            settle::settle(&ahead, &report, None).await;
+        }
+    }
+}
+
+/// Lets a call go for which no work began.
+async fn release(call: &Admitted, status: Option<u16>) {
+    let observed = Observed { stage: Stage::Failed, ..Observed::nothing() };
+    settle::settle(call, &Report { status, observed }, None).await;
+}
+
+/// The refusal as a frame, in the form of Coze's own error event (contract §5.4).
+fn refused_frame(refusal: &Refusal) -> String {
+    let log_id = platform::new_name();
+    let body = refusal.body(&log_id);
+    format!(r#"{{"id":"{log_id}","event_type":"error","data":{body}}}"#)
+}
+
+/// Closes the other side as the first was closed. Codes that may not be sent are replaced by 1000
+/// (RFC 6455 §7.4.1).
+fn close_other(other: &WebSocket, code: u16, reason: &str) -> worker::Result<()> {
+    let code = if matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) { code } else { 1000 };
+    other.close(Some(code), Some(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_key;
+
+    #[test]
+    fn the_callers_key_is_taken_out_of_the_query() {
+        assert_eq!(without_key("?authorization=Bearer%20k&bot_id=1"), "?bot_id=1");
+        assert_eq!(without_key("?bot_id=1&authorization=x&authorization=y"), "?bot_id=1");
+        assert_eq!(without_key("?authorization=x"), "");
+        assert_eq!(without_key(""), "");
+    }
+}
