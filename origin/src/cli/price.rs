@@ -229,6 +229,7 @@ fn name(scope: &Scope) -> String {
 fn price_text(price: &Price) -> String {
     match price {
         Price::PerCall { amount } => format!("{} quota a call", amount.in_quota()),
+        Price::PerUnit { amount } => format!("{} quota a unit", amount.in_quota()),
         Price::PerToken { input_per_million, output_per_million } => format!(
             "{} quota a million tokens in, {} out",
             input_per_million.in_quota(),

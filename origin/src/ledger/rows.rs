@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use meter::entry::{Entry, Tail};
 use meter::ledger::{Movements, Rollup, RollupKey, Spending};
+use meter::wire::asked::AskedDoc;
 use meter::wire::book::PriceDoc;
 use meter::wire::entry::{EntryDoc, WorkIdsDoc};
 use sqlx::types::Json;
@@ -64,9 +65,7 @@ impl EntryColumns {
             call,
             account,
             key,
-            operation,
-            subject_kind,
-            subject,
+            asked: AskedDoc { operation, subject_kind, subject, units: _, resumes: _ },
             group,
             book,
             price,

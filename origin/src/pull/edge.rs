@@ -187,6 +187,7 @@ fn read(
         entries,
         head,
         open_holds,
+        open: _,
         oldest_hold_at_ms,
     } = reply;
     let not_a_page = |problem: String| Err(PullError::NotAPage(problem));
