@@ -58,17 +58,12 @@ async fn a_stream_whose_edge_died_is_settled_from_its_noted_ids() {
     let mut stack = own_stack();
     let tester = Tester::on(&stack, "orphan");
     let bot = tester.subject(1);
-    // Held after its first events, for longer than it takes until the ids are noted.
-    tester.behave(&bot, json!({"pace": {"hold_after_events": [3, 4]}})).await;
-    let mut reply = tester.call("/v3/chat", &tester.chat(&bot, true, "hello")).await;
-    let first = reply.chunk().await.unwrap();
-    assert!(first.is_some());
-    tokio::time::sleep(std::time::Duration::from_millis(5_200)).await;
-    tester.release(&bot).await;
+    tester.behave(&bot, json!({"pace": {"hold_after_events": [3]}})).await;
+    let reply = tester.call("/v3/chat", &tester.chat(&bot, true, "hello")).await;
+    let call = reply.headers()["weir-call-id"].to_str().unwrap().to_owned();
     until("the ids to be noted", async || {
-        let health = tester.origin_as_admin("/health").await;
-        let journals = health["journals"].as_array().unwrap();
-        journals.iter().any(|journal| journal["open_holds"] == 1).then_some(())
+        let explained = tester.explain_at_edge(&call).await;
+        explained["hold"]["chat_id"].is_string().then_some(())
     })
     .await;
     stack.edge.kill().unwrap();

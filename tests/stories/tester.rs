@@ -163,6 +163,12 @@ impl Tester {
         reply.json().await.unwrap()
     }
 
+    /// Why a call stands as it does, as the edge tells it.
+    pub(crate) async fn explain_at_edge(&self, call: &str) -> Value {
+        let path = format!("/api/v1/calls/{call}/explain");
+        self.ask(Method::GET, &path).send().await.unwrap().json().await.unwrap()
+    }
+
     /// Requests that the stand-in has seen so far.
     pub(crate) async fn requests_upstream(&self) -> u64 {
         let url = format!("{}/_standin/requests?after=0", self.upstream);

@@ -17,7 +17,7 @@ fn check(call: &Value, operation: &str, usage: [u64; 3], quota: &str) {
 
 /// A chat of 5 characters, answered by "You said: …" with 15; a run of `{"text":"hello"}`.
 async fn one_of_each(library: Library) {
-    let tester = Tester::new("one of each");
+    let tester = Tester::new(&format!("one of each, {library:?}"));
     let (bot, workflow) = (tester.subject(1), tester.subject(2));
     let streamed =
         library.does(&tester, &["--do", "chat-stream", "--bot-id", &bot, "--text", "hello"]).await;
