@@ -24,6 +24,8 @@ pub(super) struct EntryColumns {
     pub(super) operation: Vec<String>,
     pub(super) subject_kind: Vec<String>,
     pub(super) subject: Vec<String>,
+    pub(super) units: Vec<i64>,
+    pub(super) resumes: Vec<Option<String>>,
     pub(super) group: Vec<String>,
     pub(super) book: Vec<i64>,
     pub(super) price: Vec<Json<PriceDoc>>,
@@ -65,7 +67,7 @@ impl EntryColumns {
             call,
             account,
             key,
-            asked: AskedDoc { operation, subject_kind, subject, units: _, resumes: _ },
+            asked: AskedDoc { operation, subject_kind, subject, units, resumes },
             group,
             book,
             price,
@@ -92,6 +94,8 @@ impl EntryColumns {
         self.operation.push(operation);
         self.subject_kind.push(subject_kind);
         self.subject.push(subject);
+        self.units.push(i64::try_from(units)?);
+        self.resumes.push(resumes);
         self.group.push(group);
         self.book.push(book.into());
         self.price.push(Json(price));

@@ -42,7 +42,13 @@ pub async fn read(
     let book_is_new = journal.book_revision > journal.applied && journal.book_revision <= upto;
     let book =
         if book_is_new { Some(price::document(connection, journal.book).await?) } else { None };
-    Ok(Some(Changes { upto: u64::try_from(upto)?, accounts, revoked_keys, book }))
+    Ok(Some(Changes {
+        upto: u64::try_from(upto)?,
+        accounts,
+        revoked_keys,
+        book,
+        orders: Vec::new(),
+    }))
 }
 
 /// A store that was lost and began anew is told nothing: it would let its accounts spend their credits

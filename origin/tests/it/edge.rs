@@ -116,6 +116,7 @@ impl FakeJournal {
             entries: page.map(Into::into).collect(),
             head: TailDoc::from(&self.head()),
             open_holds: 2,
+            open: Vec::new(),
             oldest_hold_at_ms: Some(crate::facts::BEGAN_MS),
         }
     }

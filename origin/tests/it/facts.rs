@@ -23,10 +23,8 @@ pub(crate) fn cost(tokens: u64) -> Nanos {
 /// A run of a workflow by this account, charged by its tokens. Amounts that are powers of two make a
 /// wrong sum spell out which call was dropped or doubled.
 pub(crate) fn run(number: u32, account: &str, tokens: u64) -> Facts {
-    let asked = Asked {
-        operation: Operation::WorkflowRun,
-        subject: Subject { kind: SubjectKind::Workflow, id: WORKFLOW.parse().unwrap() },
-    };
+    let workflow = WORKFLOW.parse().unwrap();
+    let asked = Asked::new(Operation::WorkflowRun, SubjectKind::Workflow, workflow);
     let account = account.parse().unwrap();
     let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
     let second = u64::from(number) * 1_000;

@@ -1,17 +1,21 @@
 //! Pages into the ledger: each call once, whatever happens on the way.
 
-use meter::entry::Facts;
-use meter::ids::Epoch;
+use meter::entry::{Ending, Entry, Facts, Tail};
+use meter::ids::{Epoch, UpstreamId};
 use meter::money::Nanos;
+use meter::outcome::{Reading, Source};
 use meter::reconcile::{Cursor, Page};
 use meter::time::UnixMs;
+use meter::usage::WorkIds;
+use meter::wire::entry::EntryDoc;
 use origin::clock;
 use origin::ledger::post::{self, Posted, Said};
 use origin::pull::Attempt;
 use origin::read::balance;
+use serde_json::Value;
 
 use crate::edge::Fault;
-use crate::facts::{BEGAN_MS, cost, run};
+use crate::facts::{cost, run};
 use crate::tester::{J0, Sums, Tester, journal};
 
 /// What a journal says along with a page when nothing is special about it.
@@ -37,7 +41,7 @@ fn page(tester: &Tester) -> Page {
 
 /// The cursor of a journal that was never posted.
 fn fresh() -> Cursor {
-    Cursor { epoch: None, tail: meter::entry::Tail::START }
+    Cursor { epoch: None, tail: Tail::START }
 }
 
 #[tokio::test]
@@ -227,17 +231,63 @@ async fn the_database_itself_refuses_a_call_or_a_place_a_second_time() {
 }
 
 #[tokio::test]
-async fn an_entry_reads_back_with_the_hash_it_was_chained_by() {
+async fn entries_read_back_whole_so_that_their_hashes_can_be_computed_again() {
     let tester = Tester::new().await;
-    let account = tester.account("a").await;
-    finish(&tester, &account.account_id, 0..1);
+    let account = tester.account("a").await.account_id;
+    let id = |text: &str| Some(text.parse::<UpstreamId>().unwrap());
+    let full = {
+        let mut facts = run(1, &account, 7);
+        facts.asked.units = 3;
+        facts.asked.resumes = id("7500000000000000001/2");
+        facts.usage_fell = true;
+        facts.ids = WorkIds {
+            chat: id("75001"),
+            conversation: id("75002"),
+            execution: id("75003"),
+            log: id("2025112404"),
+        };
+        facts
+    };
+    let bare = Facts {
+        ending: Ending::Expired,
+        status: None,
+        code: None,
+        reading: Reading { usage: None, source: Source::Missing },
+        ids: WorkIds::default(),
+        amount: Nanos::ZERO,
+        ..run(2, &account, 0)
+    };
+    let written = tester.edge.journal(J0, |journal| {
+        journal.finish(full);
+        journal.finish(bare);
+        journal.entries.clone()
+    });
     tester.pull().await.unwrap();
-    let (finished_ms, hash): (i64, Vec<u8>) =
-        sqlx::query_as("SELECT (extract(epoch FROM finished_at) * 1000)::bigint, hash FROM entry")
-            .fetch_one(&tester.pool)
-            .await
-            .unwrap();
-    let tail = tester.edge.journal(J0, |journal| journal.head());
-    assert_eq!(hash, tail.hash.0);
-    assert_eq!(u64::try_from(finished_ms).unwrap(), BEGAN_MS);
+    let rows: Vec<Value> = sqlx::query_scalar(
+        "SELECT jsonb_strip_nulls(jsonb_build_object(
+             'v', 1, 'seq', seq, 'call', call_id, 'account', account_id, 'key', api_key_id,
+             'operation', operation, 'subject_kind', subject_kind, 'subject', subject_id,
+             'units', units, 'resumes', resumes, 'group', group_name, 'book', price_book_id,
+             'price', price, 'ratio_ppm', ratio_ppm,
+             'admitted_at_ms', (extract(epoch FROM admitted_at) * 1000)::bigint,
+             'finished_at_ms', (extract(epoch FROM finished_at) * 1000)::bigint,
+             'ending', ending, 'status', http_status, 'code', coze_code, 'source', source,
+             'input_tokens', input_tokens, 'output_tokens', output_tokens,
+             'total_tokens', total_tokens, 'usage_fell', usage_fell, 'chat_id', chat_id,
+             'conversation_id', conversation_id, 'execute_id', execute_id, 'log_id', log_id,
+             'amount_nanos', amount_nanos, 'total_nanos', total_nanos,
+             'hash', encode(hash, 'hex'))) FROM entry ORDER BY seq",
+    )
+    .fetch_all(&tester.pool)
+    .await
+    .unwrap();
+    let mut before = Tail::START;
+    for (row, written) in rows.into_iter().zip(&written) {
+        let doc: EntryDoc = serde_json::from_value(row).unwrap();
+        let read = Entry::try_from(&doc).unwrap();
+        assert_eq!(&read, written);
+        assert!(read.follows(&before));
+        before = read.tail;
+    }
+    assert_eq!(before.seq, 2);
 }

@@ -46,14 +46,14 @@ async fn insert_entries(
                 $14::timestamptz[], $15::timestamptz[], $16::text[], $17::integer[], $18::bigint[],
                 $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::boolean[],
                 $24::text[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::bigint[],
-                $30::bytea[]
+                $30::bytea[], $31::bigint[], $32::text[]
             ) AS page (
                 seq, call_id, account_id, api_key_id, operation, subject_kind,
                 subject_id, group_name, price_book_id, price, ratio_ppm,
                 admitted_at, finished_at, ending, http_status, coze_code,
                 source, input_tokens, output_tokens, total_tokens, usage_fell,
                 chat_id, conversation_id, execute_id, log_id, amount_nanos, total_nanos,
-                hash
+                hash, units, resumes
             )
         ), posted AS (
             INSERT INTO posting
@@ -67,12 +67,12 @@ async fn insert_entries(
              subject_kind, subject_id, group_name, price_book_id, price, ratio_ppm, admitted_at,
              finished_at, ending, http_status, coze_code, source, input_tokens, output_tokens,
              total_tokens, usage_fell, chat_id, conversation_id, execute_id, log_id, amount_nanos,
-             total_nanos, hash)
+             total_nanos, hash, units, resumes)
         SELECT posted.posting_id, $1, $2, page.seq, call_id, account_id, api_key_id, operation,
              subject_kind, subject_id, group_name, price_book_id, price, ratio_ppm, admitted_at,
              finished_at, ending, http_status, coze_code, source, input_tokens, output_tokens,
              total_tokens, usage_fell, chat_id, conversation_id, execute_id, log_id, amount_nanos,
-             total_nanos, hash
+             total_nanos, hash, units, resumes
         FROM page JOIN posted USING (seq)
         "#,
         name.as_str(),
@@ -104,7 +104,9 @@ async fn insert_entries(
         &columns.log_id as &[Option<String>],
         &columns.amount_nanos,
         &columns.total_nanos,
-        &columns.hash
+        &columns.hash,
+        &columns.units,
+        &columns.resumes as &[Option<String>]
     )
     .execute(connection)
     .await?;
