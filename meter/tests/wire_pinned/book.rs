@@ -7,7 +7,7 @@ use meter::wire::book::{BookDoc, PriceDoc, PricedDoc};
 
 use super::{pinned, read, unreadable};
 
-const BOOK: &str = r#"{"version":3,"deny_unpriced":true,"groups_ppm":{"team":500000,"vip":1200000},"prices":[{"account":"acc_1","subject":"7480","price":{"kind":"free"}},{"account":"acc_1","price":{"kind":"per_call","amount_nanos":5}},{"subject":"7480","price":{"kind":"per_call","amount_nanos":1000000000}},{"operation":"chat","price":{"kind":"per_token","input_nanos_per_million":1,"output_nanos_per_million":2}},{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}}]}"#;
+const BOOK: &str = r#"{"version":3,"deny_unpriced":true,"groups_ppm":{"team":500000,"vip":1200000},"prices":[{"account":"acc_1","subject":"7480","price":{"kind":"free"}},{"account":"acc_1","price":{"kind":"per_call","amount_nanos":5}},{"subject":"7480","price":{"kind":"per_call","amount_nanos":1000000000}},{"operation":"chat","price":{"kind":"per_token","input_nanos_per_million":1,"output_nanos_per_million":2}},{"operation":"audio_speech","price":{"kind":"per_unit","amount_nanos":30}},{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}}]}"#;
 const INITIAL: &str = r#"{"version":0,"deny_unpriced":false,"groups_ppm":{},"prices":[{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}}]}"#;
 
 fn book() -> PriceBook {
@@ -28,6 +28,7 @@ fn book() -> PriceBook {
             (Scope::Account(account()), per_call(5)),
             (Scope::Subject(subject()), per_call(1_000_000_000)),
             (Scope::Operation(Operation::Chat), per_token),
+            (Scope::Operation(Operation::AudioSpeech), Price::PerUnit { amount: Nanos::new(30) }),
             (Scope::Coze, Price::TOKEN_IS_QUOTA),
         ]),
     }

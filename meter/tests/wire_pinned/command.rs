@@ -1,11 +1,16 @@
 use meter::entry::Ending;
-use meter::journal::{Admission, Report, Settled};
+use meter::entry::Hash;
+use meter::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use meter::money::Nanos;
-use meter::request::{Asked, Subject, SubjectKind};
+use meter::outcome::Source;
+use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
 use meter::usage::{Observed, Stage, Usage, WorkIds};
-use meter::wire::command::{AdmitDoc, CommandDoc, ReplyDoc, ReportDoc, StandingDoc};
+use meter::wire::command::{
+    AdmitDoc, AttemptDoc, CommandDoc, KeptReplyDoc, ReplyDoc, ReportDoc, StandingDoc,
+};
 use meter::wire::entry::WorkIdsDoc;
+use meter::wire::explained::ExplainedDoc;
 use meter::wire::pull::{PULL_VERSION, PullReply, PullRequest, TailDoc};
 
 use super::{pinned, read, unreadable};
@@ -52,33 +57,98 @@ fn a_report_is_what_it_was() {
     assert_eq!(Report::try_from(&read::<ReportDoc>("{}")).unwrap_err().field, "stage");
 }
 
-#[test]
-fn an_admission_is_what_it_was() {
-    let admission = Admission {
+fn admission() -> Admission {
+    Admission {
         call: "c1".parse().unwrap(),
         account: "acc_1".parse().unwrap(),
         key: "key_1".parse().unwrap(),
-        asked: Asked {
-            operation: Operation::Chat,
-            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
-        },
-    };
-    let doc = AdmitDoc::from(&admission);
-    assert_eq!(Admission::try_from(&doc), Ok(admission));
-    pinned(
-        &CommandDoc::Admit(doc),
+        asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
+        attempt: None,
+    }
+}
+
+#[track_caller]
+fn pinned_admission(admission: &Admission, json: &str) {
+    let doc = AdmitDoc::from(admission);
+    assert_eq!(Admission::try_from(&doc).as_ref(), Ok(admission));
+    pinned(&CommandDoc::Admit(doc), json);
+}
+
+#[test]
+fn an_admission_is_what_it_was() {
+    pinned_admission(
+        &admission(),
         r#"{"do":"admit","call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490"}"#,
     );
+    let asked = admission().asked;
+    let resumes = Some("7563/9".parse().unwrap());
+    let key = IdempotencyKey::new(&admission().account, "order 66").unwrap();
+    let attempt = Some(Attempt { key, request: Hash([0xab; 32]) });
+    let full = Admission { asked: Asked { units: 12, resumes, ..asked }, attempt, ..admission() };
+    let hash = "ab".repeat(32);
+    pinned_admission(
+        &full,
+        &format!(
+            r#"{{"do":"admit","call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490","units":12,"resumes":"7563/9","attempt":{{"key":"order 66","request":"{hash}"}}}}"#
+        ),
+    );
+}
+
+#[test]
+fn an_idempotency_key_that_is_none_is_refused_by_its_field() {
+    for key in ["", "a\u{7}", "clé", &"k".repeat(256)] {
+        let mut doc = AdmitDoc::from(&admission());
+        doc.attempt = Some(AttemptDoc { key: key.to_owned(), request: "ab".repeat(32) });
+        assert_eq!(Admission::try_from(&doc).unwrap_err().field, "attempt", "{key:?}");
+    }
 }
 
 #[test]
 fn every_operation_and_subject_has_the_name_it_had() {
     let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
-    assert_eq!(names, ["chat", "workflow_run", "workflow_stream_run"]);
     assert_eq!(
-        [SubjectKind::Bot, SubjectKind::Workflow].map(SubjectKind::name),
-        ["bot", "workflow"]
+        names,
+        [
+            "chat",
+            "tool_outputs",
+            "workflow_run",
+            "workflow_stream_run",
+            "workflow_stream_resume",
+            "workflow_resume",
+            "chatflow",
+            "audio_speech",
+            "audio_transcription",
+            "audio_room",
+            "voice_clone",
+            "plugin_tool",
+            "chat_socket",
+            "speech_socket",
+            "transcription_socket",
+            "interpretation_socket",
+        ]
     );
+    let kinds = SubjectKind::ALL.map(SubjectKind::name);
+    assert_eq!(kinds, ["bot", "workflow", "voice", "plugin", "service"]);
+}
+
+#[test]
+fn every_stage_and_source_has_the_name_it_had() {
+    assert_eq!(
+        Stage::ALL.map(Stage::name),
+        [
+            "unknown",
+            "running",
+            "awaits_tools",
+            "interrupted",
+            "completed",
+            "failed",
+            "canceled",
+            "cut"
+        ]
+    );
+    use Source::{Missing, Operator, Reported, Retrieved};
+    let sources = [Reported, Retrieved, Missing, Operator].map(Source::name);
+    assert_eq!(sources, ["reported", "retrieved", "missing", "operator"]);
 }
 
 #[test]
@@ -95,8 +165,21 @@ fn every_command_is_what_it_was() {
         r#"{"do":"note","call":"c1","ids":{"chat_id":"7561"}}"#,
     );
     pinned(
-        &CommandDoc::Settle { call: call(), report: (&bare()).into() },
+        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply: None },
         r#"{"do":"settle","call":"c1","report":{"stage":"unknown"}}"#,
+    );
+    let reply = Some(KeptReplyDoc { status: 200, body: "{\"code\":0}".to_owned() });
+    pinned(
+        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply },
+        r#"{"do":"settle","call":"c1","report":{"stage":"unknown"},"reply":{"status":200,"body":"{\"code\":0}"}}"#,
+    );
+    pinned(
+        &CommandDoc::GoOn { account: account.clone(), key: key.clone(), chat: "7561".to_owned() },
+        r#"{"do":"go_on","account":"acc_1","key":"key_1","chat":"7561"}"#,
+    );
+    pinned(
+        &CommandDoc::Explain { account: account.clone(), key: key.clone(), call: call() },
+        r#"{"do":"explain","account":"acc_1","key":"key_1","call":"c1"}"#,
     );
     pinned(
         &CommandDoc::Follow { account: account.clone(), report: (&full()).into() },
@@ -119,6 +202,20 @@ fn every_reply_is_what_it_was() {
         &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7 },
         r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
     );
+    pinned(&ReplyDoc::GoesOn { call: "c1".to_owned() }, r#"{"is":"goes_on","call":"c1"}"#);
+    pinned(&ReplyDoc::Used { call: "c1".to_owned() }, r#"{"is":"used","call":"c1"}"#);
+    let kept = KeptReply { status: 200, body: "{}".to_owned() };
+    let reply = KeptReplyDoc::from(&kept);
+    assert_eq!(KeptReply::from(reply.clone()), kept);
+    pinned(
+        &ReplyDoc::Replayed { call: "c1".to_owned(), reply },
+        r#"{"is":"replayed","call":"c1","reply":{"status":200,"body":"{}"}}"#,
+    );
+    let ending = "settled".to_owned();
+    pinned(
+        &ReplyDoc::Explained(ExplainedDoc::Finished { ending, amount_nanos: 5 }),
+        r#"{"is":"explained","state":"finished","ending":"settled","amount_nanos":5}"#,
+    );
     pinned(
         &ReplyDoc::Refused { reason: "balance_exhausted".to_owned() },
         r#"{"is":"refused","reason":"balance_exhausted"}"#,
@@ -136,11 +233,12 @@ fn every_reply_is_what_it_was() {
         entries: Vec::new(),
         head: TailDoc { seq: 0, total_nanos: 0, hash: "00".to_owned() },
         open_holds: 0,
+        open: Vec::new(),
         oldest_hold_at_ms: None,
     };
     pinned(
         &ReplyDoc::Page(page),
-        r#"{"is":"page","v":1,"journal":"","epoch":"e1","applied":0,"entries":[],"head":{"seq":0,"total_nanos":0,"hash":"00"},"open_holds":0}"#,
+        r#"{"is":"page","v":1,"journal":"","epoch":"e1","applied":0,"entries":[],"head":{"seq":0,"total_nanos":0,"hash":"00"},"open_holds":0,"open":[]}"#,
     );
     unreadable::<ReplyDoc>(r#"{"is":"perhaps"}"#, "unknown variant `perhaps`");
 }

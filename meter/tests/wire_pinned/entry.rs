@@ -11,11 +11,12 @@ use meter::wire::entry::{EntryDoc, WorkIdsDoc};
 
 use super::{pinned, read, unreadable};
 
-const FULL: &str = r#"{"v":1,"seq":8,"call":"c0196a1b2c3d4","account":"acc_1","key":"key_1","operation":"workflow_stream_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":8000000000},"ratio_ppm":1200000,"admitted_at_ms":1764100000000,"finished_at_ms":1764100004321,"ending":"settled","status":200,"code":0,"source":"retrieved","input_tokens":310,"output_tokens":55,"total_tokens":365,"usage_fell":true,"chat_id":"7561","conversation_id":"7562","execute_id":"7563","log_id":"2025112601","amount_nanos":1272000,"total_nanos":9007199256012993,"hash":"a6d736b42f3c719e035f2efbffaca691daeee19a7bece65a3d619a51ca1466a5"}"#;
-const BARE: &str = r#"{"v":1,"seq":1,"call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490","group":"default","book":0,"price":{"kind":"free"},"ratio_ppm":1000000,"admitted_at_ms":1,"finished_at_ms":2,"ending":"expired","source":"missing","amount_nanos":0,"total_nanos":0,"hash":"05c08cb4a04f0c1c71d59e9afd4e9c744e5f81d731e3915cff302d479924db93"}"#;
+const FULL: &str = r#"{"v":1,"seq":8,"call":"c0196a1b2c3d4","account":"acc_1","key":"key_1","operation":"workflow_stream_resume","subject_kind":"workflow","subject":"7480","units":12,"resumes":"7563/9","group":"vip","book":3,"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":8000000000},"ratio_ppm":1200000,"admitted_at_ms":1764100000000,"finished_at_ms":1764100004321,"ending":"settled","status":200,"code":0,"source":"retrieved","input_tokens":310,"output_tokens":55,"total_tokens":365,"usage_fell":true,"chat_id":"7561","conversation_id":"7562","execute_id":"7563","log_id":"2025112601","amount_nanos":1272000,"total_nanos":9007199256012993,"hash":"9e8694e6f38168d4bca393668c4f723c22f3374a3090121a24c393301898126d"}"#;
+const BARE: &str = r#"{"v":1,"seq":1,"call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490","group":"default","book":0,"price":{"kind":"free"},"ratio_ppm":1000000,"admitted_at_ms":1,"finished_at_ms":2,"ending":"expired","source":"missing","amount_nanos":0,"total_nanos":0,"hash":"1d2652b9be5021922530743e8d2f5702d51f4663658b7a207d015fec1a9a21db"}"#;
 
-/// The hash of [`BARE`] at a price per call, in which alone it differs from the others' forms.
-const PER_CALL_HASH: &str = "be5162f6fac0068495033c3c9c83b8d94c90ac04417a506ac6b9c1568298e883";
+/// The hashes of [`BARE`] at the other prices.
+const PER_CALL_HASH: &str = "f3252a3b85915fbda0d3809100ef154d0164351cd1a4f3fa6c0f603c19e1abd0";
+const PER_UNIT_HASH: &str = "9720b012706edb28cc2c48f3bd18b73d45b4a2ebf24edd64227ed3dfe1736b7d";
 
 /// Every field has a value, and no two have the same. The total is more than a float can hold exactly.
 pub(crate) fn full() -> Entry {
@@ -24,8 +25,10 @@ pub(crate) fn full() -> Entry {
         account: "acc_1".parse().unwrap(),
         key: "key_1".parse().unwrap(),
         asked: Asked {
-            operation: Operation::WorkflowStreamRun,
+            operation: Operation::WorkflowStreamResume,
             subject: Subject { kind: SubjectKind::Workflow, id: "7480".parse().unwrap() },
+            units: 12,
+            resumes: Some("7563/9".parse().unwrap()),
         },
         group: "vip".parse().unwrap(),
         terms: Terms {
@@ -63,10 +66,7 @@ fn bare() -> Entry {
         call: "c1".parse().unwrap(),
         account: "acc_1".parse().unwrap(),
         key: "key_1".parse().unwrap(),
-        asked: Asked {
-            operation: Operation::Chat,
-            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
-        },
+        asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
         group: Group::standard(),
         terms: Terms { book: 0, price: Price::Free, ratio: Ratio::ONE },
         admitted_at: UnixMs::new(1),
@@ -104,14 +104,21 @@ fn an_entry_that_was_read_back_still_follows_its_predecessor() {
 }
 
 #[test]
-fn a_price_per_call_has_its_form_in_an_entry_and_in_its_hash() {
-    let mut facts = bare().facts;
-    facts.terms.price = Price::PerCall { amount: Nanos::new(1_000_000_000) };
-    let entry = Entry::chain(facts, &Tail::START).unwrap();
-    let json = serde_json::to_string(&EntryDoc::from(&entry)).unwrap();
-    assert!(json.contains(r#""price":{"kind":"per_call","amount_nanos":1000000000},"#), "{json}");
-    assert_eq!(entry.tail.hash.to_string(), PER_CALL_HASH);
-    assert_eq!(Entry::try_from(&read::<EntryDoc>(&json)), Ok(entry));
+fn each_price_has_its_form_in_an_entry_and_in_its_hash() {
+    let per_call = Price::PerCall { amount: Nanos::new(1_000_000_000) };
+    let per_unit = Price::PerUnit { amount: Nanos::new(30) };
+    for (price, json, hash) in [
+        (per_call, r#"{"kind":"per_call","amount_nanos":1000000000}"#, PER_CALL_HASH),
+        (per_unit, r#"{"kind":"per_unit","amount_nanos":30}"#, PER_UNIT_HASH),
+    ] {
+        let mut facts = bare().facts;
+        facts.terms.price = price;
+        let entry = Entry::chain(facts, &Tail::START).unwrap();
+        let text = serde_json::to_string(&EntryDoc::from(&entry)).unwrap();
+        assert!(text.contains(&format!(r#""price":{json},"#)), "{text}");
+        assert_eq!(entry.tail.hash.to_string(), hash);
+        assert_eq!(Entry::try_from(&read::<EntryDoc>(&text)), Ok(entry));
+    }
 }
 
 #[test]
@@ -129,12 +136,13 @@ fn a_word_that_has_no_meaning_is_refused_by_its_field() {
     for (was, becomes, field) in [
         (r#""call":"c0196a1b2c3d4""#, r#""call":"c/1""#, "call"),
         (r#""account":"acc_1""#, r#""account":"""#, "account"),
-        (r#""operation":"workflow_stream_run""#, r#""operation":"fly""#, "operation"),
+        (r#""operation":"workflow_stream_resume""#, r#""operation":"fly""#, "operation"),
         (r#""subject_kind":"workflow""#, r#""subject_kind":"app""#, "subject_kind"),
         (r#""ending":"settled""#, r#""ending":"Settled""#, "ending"),
         (r#""source":"retrieved""#, r#""source":"guessed""#, "source"),
         (r#""chat_id":"7561""#, r#""chat_id":"75 61""#, "chat_id"),
-        (r#""hash":"a6"#, r#""hash":"x6"#, "hash"),
+        (r#""resumes":"7563/9""#, r#""resumes":"7563 9""#, "resumes"),
+        (r#""hash":"9e"#, r#""hash":"x"#, "hash"),
     ] {
         let altered = FULL.replace(was, becomes);
         assert_ne!(altered, FULL, "{was}");

@@ -13,6 +13,8 @@ mod command;
 #[cfg(test)]
 mod entry;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod pull;
 #[cfg(test)]
 mod stored;

@@ -1,13 +1,17 @@
 use meter::account::{Account, Overdraft, Status};
 use meter::entry::{Hash, Tail};
 use meter::ids::Group;
+use meter::journal::Order;
 use meter::money::Nanos;
 use meter::price::PriceBook;
+use meter::usage::Usage;
 use meter::wire::book::BookDoc;
 use meter::wire::entry::EntryDoc;
-use meter::wire::pull::{AccountDoc, Changes, PULL_VERSION, PullReply, PullRequest, TailDoc};
+use meter::wire::pull::{
+    AccountDoc, ActionDoc, Changes, OrderDoc, PULL_VERSION, PullReply, PullRequest, TailDoc,
+};
 
-use super::{entry, pinned, read, unreadable};
+use super::{entry, explained, pinned, read, unreadable};
 
 const LIMITED: &str =
     r#"{"id":"acc_1","status":"suspended","group":"vip","overdraft_nanos":0,"credits_nanos":-5}"#;
@@ -63,10 +67,11 @@ fn a_request_to_pull_is_what_it_was() {
         accounts: vec![(&limited()).into(), (&unlimited()).into()],
         revoked_keys: vec!["key_9".to_owned()],
         book: Some(BookDoc { prices: Vec::new(), ..(&PriceBook::initial()).into() }),
+        orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release }],
     };
     let full = PullRequest { epoch: Some("e1".to_owned()), changes: Some(changes), ..first };
     let json = format!(
-        r#"{{"v":1,"epoch":"e1","ack":0,"limit":1000,"changes":{{"upto":7,"accounts":[{LIMITED},{UNLIMITED}],"revoked_keys":["key_9"],"book":{{"version":0,"deny_unpriced":false,"groups_ppm":{{}},"prices":[]}}}}}}"#
+        r#"{{"v":1,"epoch":"e1","ack":0,"limit":1000,"changes":{{"upto":7,"accounts":[{LIMITED},{UNLIMITED}],"revoked_keys":["key_9"],"book":{{"version":0,"deny_unpriced":false,"groups_ppm":{{}},"prices":[]}},"orders":[{{"call":"c1","action":"release"}}]}}}}"#
     );
     pinned(&full, &json);
 }
@@ -75,6 +80,35 @@ fn a_request_to_pull_is_what_it_was() {
 fn changes_may_leave_out_what_did_not_change() {
     assert_eq!(read::<Changes>(r#"{"upto":7}"#), Changes { upto: 7, ..Changes::default() });
     unreadable::<Changes>(r#"{"accounts":[]}"#, "missing field `upto`");
+}
+
+#[test]
+fn an_order_is_what_it_was() {
+    let order = |action| OrderDoc { call: "c1".to_owned(), action };
+    let usage = Usage { input: None, output: None, total: 9 };
+    for (action, json, means) in [
+        (ActionDoc::Release, r#"{"call":"c1","action":"release"}"#, Order::Release),
+        (
+            ActionDoc::Settle { usage: None },
+            r#"{"call":"c1","action":"settle"}"#,
+            Order::Settle(None),
+        ),
+        (
+            ActionDoc::Settle { usage: Some(usage.into()) },
+            r#"{"call":"c1","action":"settle","usage":{"total_tokens":9}}"#,
+            Order::Settle(Some(usage)),
+        ),
+    ] {
+        assert_eq!(Order::from(&action), means);
+        pinned(&order(action), json);
+    }
+    unreadable::<OrderDoc>(r#"{"call":"c1","action":"forget"}"#, "unknown variant `forget`");
+}
+
+#[test]
+fn an_answer_of_before_there_were_lists_of_open_calls_is_read() {
+    let json = r#"{"v":1,"journal":"j0","epoch":"e1","applied":0,"entries":[],"head":{"seq":0,"total_nanos":0,"hash":""},"open_holds":0}"#;
+    assert_eq!(read::<PullReply>(json).open, []);
 }
 
 #[test]
@@ -89,27 +123,30 @@ fn an_answer_to_a_pull_is_what_it_was() {
         entries: Vec::new(),
         head: head.clone(),
         open_holds: 0,
+        open: Vec::new(),
         oldest_hold_at_ms: None,
     };
     let head = serde_json::to_string(&head).unwrap();
     pinned(
         &quiet,
         &format!(
-            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[],"head":{head},"open_holds":0}}"#
+            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[],"head":{head},"open_holds":0,"open":[]}}"#
         ),
     );
     let doc = EntryDoc::from(&entry);
     let busy = PullReply {
         entries: vec![doc.clone()],
         open_holds: 2,
+        open: vec![explained::open()],
         oldest_hold_at_ms: Some(1_764_100_000_000),
         ..quiet
     };
     let doc = serde_json::to_string(&doc).unwrap();
+    let open = explained::OPEN;
     pinned(
         &busy,
         &format!(
-            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[{doc}],"head":{head},"open_holds":2,"oldest_hold_at_ms":1764100000000}}"#
+            r#"{{"v":1,"journal":"j0","epoch":"e1","applied":7,"entries":[{doc}],"head":{head},"open_holds":2,"open":[{open}],"oldest_hold_at_ms":1764100000000}}"#
         ),
     );
 }

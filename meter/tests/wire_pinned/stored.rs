@@ -1,27 +1,24 @@
-use meter::journal::Hold;
+use meter::journal::{Hold, IdempotencyKey};
 use meter::money::{Nanos, Ratio};
 use meter::price::{Price, Terms};
-use meter::request::{Asked, Subject, SubjectKind};
+use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
 use meter::time::UnixMs;
-use meter::usage::WorkIds;
+use meter::usage::{Usage, WorkIds};
 use meter::wire::stored::HoldDoc;
 
 use super::{pinned, read, unreadable};
 
 const NEW: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000}"#;
-const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601"}"#;
+const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"idempotency":"acc_1/order 66"}"#;
 
-fn new() -> Hold {
+pub(crate) fn new() -> Hold {
     Hold {
         call_no: 42,
         call: "c1".parse().unwrap(),
         account: "acc_1".parse().unwrap(),
         key: "key_1".parse().unwrap(),
-        asked: Asked {
-            operation: Operation::WorkflowRun,
-            subject: Subject { kind: SubjectKind::Workflow, id: "7480".parse().unwrap() },
-        },
+        asked: Asked::new(Operation::WorkflowRun, SubjectKind::Workflow, "7480".parse().unwrap()),
         group: "vip".parse().unwrap(),
         terms: Terms {
             book: 3,
@@ -32,13 +29,23 @@ fn new() -> Hold {
         admitted_at: UnixMs::new(1_764_100_000_000),
         status: None,
         ids: WorkIds::default(),
+        used: None,
+        billed: None,
+        idempotency: None,
     }
 }
 
 fn noted() -> Hold {
     let execution = Some("7563".parse().unwrap());
     let log = Some("2025112601".parse().unwrap());
-    Hold { status: Some(200), ids: WorkIds { execution, log, ..WorkIds::default() }, ..new() }
+    Hold {
+        status: Some(200),
+        ids: WorkIds { execution, log, ..WorkIds::default() },
+        used: Some(Usage { input: Some(90), output: Some(10), total: 100 }),
+        billed: Some(Usage { input: None, output: None, total: 7 }),
+        idempotency: Some(IdempotencyKey::new(&new().account, "order 66").unwrap()),
+        ..new()
+    }
 }
 
 #[test]
