@@ -37,13 +37,11 @@ pub(super) enum PriceCommand {
 /// What a price applies to.
 #[derive(Args)]
 struct Of {
-    /// A workflow
-    #[arg(long, value_name = "ID", conflicts_with_all = ["bot", "operation"])]
-    workflow: Option<UpstreamId>,
-    /// A bot
-    #[arg(long, value_name = "ID", conflicts_with = "operation")]
-    bot: Option<UpstreamId>,
-    /// An operation: `chat`, `workflow_run` or `workflow_stream_run`
+    /// A workflow, bot, voice or plugin by its id at Coze
+    #[arg(long, value_name = "ID", visible_aliases = ["workflow", "bot"],
+          conflicts_with = "operation")]
+    subject: Option<UpstreamId>,
+    /// An operation, by its name in `weir routes`
     #[arg(long, value_name = "NAME", value_parser = operation, conflicts_with = "account")]
     operation: Option<Operation>,
     /// Only for this account, by id or name
@@ -61,8 +59,12 @@ fn operation(text: &str) -> Result<Operation, &'static str> {
 struct HowMuch {
     /// The same for every call that succeeds
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
-          conflicts_with_all = ["per_million_input", "per_million_output", "free"])]
+          conflicts_with_all = ["per_unit", "per_million_input", "per_million_output", "free"])]
     per_call: Option<Nanos>,
+    /// For one unit of the operation's own: a character to speak
+    #[arg(long, value_name = "QUOTA", value_parser = amount::price,
+          conflicts_with_all = ["per_million_input", "per_million_output", "free"])]
+    per_unit: Option<Nanos>,
     /// For a million tokens in
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
           requires = "per_million_output", conflicts_with = "free")]
@@ -136,7 +138,7 @@ impl Of {
             }
         };
         // The arguments exclude each other, so at most one of them is the subject.
-        Ok(match (account, self.workflow.or(self.bot), self.operation) {
+        Ok(match (account, self.subject, self.operation) {
             (Some(account), Some(subject), _) => Scope::AccountSubject(account, subject),
             (Some(account), None, _) => Scope::Account(account),
             (None, Some(subject), _) => Scope::Subject(subject),
@@ -148,9 +150,14 @@ impl Of {
 
 impl HowMuch {
     fn price(&self) -> Price {
-        match (self.per_call, self.per_million_input, self.per_million_output) {
-            (Some(amount), _, _) => Price::PerCall { amount },
-            (None, Some(input_per_million), Some(output_per_million)) => {
+        if let Some(amount) = self.per_call {
+            return Price::PerCall { amount };
+        }
+        if let Some(amount) = self.per_unit {
+            return Price::PerUnit { amount };
+        }
+        match (self.per_million_input, self.per_million_output) {
+            (Some(input_per_million), Some(output_per_million)) => {
                 Price::PerToken { input_per_million, output_per_million }
             }
             _ => Price::Free,
