@@ -16,9 +16,19 @@ use xtask::test::test;
 use xtask::tools::npm::npm;
 use xtask::{command, project, report};
 
+const ENVIRONMENT: &str = "\
+Environment:
+  WEIR_CACHE             Where tools are kept, for all checkouts of a user; by default in the
+                         user's cache folder
+  WASM_BINDGEN_BIN, WASM_OPT_BIN, ESBUILD_BIN
+                         Programs to use instead of the ones that are fetched
+  DATABASE_URL           dev: a Postgres to use instead of an embedded one
+  COZE_API_TOKEN         dev: call the real Coze with this token instead of a stand-in
+  WEIR_PULL_INTERVAL_MS  dev: how often the origin pulls, 1000 by default";
+
 /// Builds, runs and tests Weir. Needs Rust, a C compiler and Node 20 or newer, and fetches the rest.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -59,7 +59,8 @@ pub fn dev(options: &Options) -> Result<()> {
     let mut stack = report::quiet_step(title, || Stack::start(plan))?;
     let state = report::quiet_step("letting an account in", || introduce(&mut stack, earlier))?;
     state.write(&state_file)?;
-    report::line(&state.greeting());
+    let bot_id = if stack.upstream.is_some() { "7500000000000000001" } else { "YOUR_BOT_ID" };
+    report::line(&state.greeting(bot_id));
     let result =
         watch::until_stopped(&mut stack, |stack| state.with_pids_of(stack).write(&state_file));
     let stopped = report::quiet_step("stopping", || stack.stop());

@@ -70,8 +70,8 @@ impl State {
         private_file::write(path, &format!("{}\n", serde_json::to_string_pretty(self)?))
     }
 
-    /// What is said when everything runs.
-    pub(super) fn greeting(&self) -> String {
+    /// What is said when everything runs. The stand-in knows any bot, Coze only the asker's own.
+    pub(super) fn greeting(&self, bot_id: &str) -> String {
         let Self { edge_url, origin_url, upstream_url, database_url, key, .. } = self;
         let Self { account_id, admin_user, admin_password, folder, .. } = self;
         let logs = folder.join("log");
@@ -92,7 +92,7 @@ Ask something and watch the answer arrive:
 
   curl -N '{edge_url}/v3/chat' \
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
-    -d '{{"bot_id":"7500000000000000001","user_id":"me","stream":true,"additional_messages":[{{"role":"user","content":"Hello","content_type":"text"}}]}}'
+    -d '{{"bot_id":"{bot_id}","user_id":"me","stream":true,"additional_messages":[{{"role":"user","content":"Hello","content_type":"text"}}]}}'
 "#
         )
     }
