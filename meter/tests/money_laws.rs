@@ -7,7 +7,7 @@ use meter::money::{
 };
 use meter::outcome::{Reading, Source};
 use meter::price::{Price, PriceBook, RATE_TOKENS, Terms};
-use meter::request::{Asked, Subject, SubjectKind};
+use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
 use meter::usage::{TOKENS_MAX, Usage};
 use proptest::prelude::*;
@@ -42,6 +42,7 @@ fn any_terms() -> impl Strategy<Value = Terms> {
     let price = prop_oneof![
         (0..=RATE_MAX).prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
         (0..=RATE_MAX, 0..=RATE_MAX).prop_map(|(input, output)| per_token(input, output)),
+        (0..=NANOS_PER_UNIT).prop_map(|amount| Price::PerUnit { amount: Nanos::new(amount) }),
         Just(Price::Free),
     ];
     (price, 0..=RATIO_PPM_MAX).prop_map(|(price, ratio)| terms(price, ratio))
@@ -52,6 +53,7 @@ fn wild_terms() -> impl Strategy<Value = Terms> {
     let price = prop_oneof![
         any::<i64>().prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
         any::<(i64, i64)>().prop_map(|(input, output)| per_token(input, output)),
+        any::<i64>().prop_map(|amount| Price::PerUnit { amount: Nanos::new(amount) }),
         Just(Price::Free),
     ];
     (price, any::<u32>()).prop_map(|(price, ratio)| terms(price, ratio))
@@ -100,10 +102,7 @@ proptest! {
 
     #[test]
     fn in_the_first_book_one_token_is_one_quota(input in tokens(), output in tokens()) {
-        let asked = Asked {
-            operation: Operation::Chat,
-            subject: Subject { kind: SubjectKind::Bot, id: "7490".parse().unwrap() },
-        };
+        let asked = Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap());
         let account = "acc_1".parse().unwrap();
         let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
         let quota = i64::try_from(input + output).unwrap();
@@ -153,8 +152,10 @@ proptest! {
     fn unknown_usage_is_never_turned_into_money(terms in any_terms()) {
         let charge = terms.charge(1, &Reading { usage: None, source: Source::Missing }).unwrap();
         match terms.price {
-            // Here the call is what is paid for.
-            Price::PerCall { .. } => prop_assert_eq!(Ok(charge), terms.hold(1)),
+            // Here the call itself is what is paid for.
+            Price::PerCall { .. } | Price::PerUnit { .. } => {
+                prop_assert_eq!(Ok(charge), terms.hold(1));
+            }
             Price::PerToken { .. } | Price::Free => prop_assert_eq!(charge, Nanos::ZERO),
         }
     }
@@ -162,12 +163,41 @@ proptest! {
     #[test]
     fn whatever_the_numbers_a_charge_and_a_hold_are_not_negative(
         terms in wild_terms(),
+        units in any::<u64>(),
         reading in wild_reading(),
     ) {
-        prop_assert!(terms.charge(1, &reading).is_ok_and(|charge| charge >= Nanos::ZERO)
-            || terms.charge(1, &reading) == Err(OutOfRange));
-        prop_assert!(terms.hold(1).is_ok_and(|hold| hold >= Nanos::ZERO)
-            || terms.hold(1) == Err(OutOfRange));
+        for amount in [terms.charge(units, &reading), terms.hold(units)] {
+            prop_assert!(amount.is_err() || amount.is_ok_and(|amount| amount >= Nanos::ZERO));
+        }
+    }
+
+    #[test]
+    fn units_cost_their_price_each_times_the_ratio(
+        amount in 0..=NANOS_PER_UNIT,
+        ratio in 0..=RATIO_PPM_MAX,
+        units in 0..1_000_000u64,
+    ) {
+        let terms = terms(Price::PerUnit { amount: Nanos::new(amount) }, ratio);
+        let exact = i128::from(amount) * i128::from(units) * i128::from(ratio);
+        let charge = terms.charge(units, &total(0)).unwrap();
+        prop_assert!(is_nearest(charge, exact, 1_000_000));
+        prop_assert_eq!(terms.hold(units), Ok(charge));
+    }
+
+    #[test]
+    fn what_was_billed_before_and_what_is_left_make_the_whole(
+        (input, output) in (tokens(), tokens()),
+        (more_input, more_output) in (tokens(), tokens()),
+    ) {
+        let usage = |input, output| {
+            Usage { input: Some(input), output: Some(output), total: input + output }
+        };
+        let (billed, left) = (usage(input, output), usage(more_input, more_output));
+        let whole = billed.plus(left);
+        prop_assert_eq!(whole.less(billed), left);
+        prop_assert_eq!(whole.larger(billed).total, whole.total);
+        prop_assert_eq!(billed.larger(whole).total, whole.total);
+        prop_assert_eq!(billed.less(whole), usage(0, 0));
     }
 
     #[test]
