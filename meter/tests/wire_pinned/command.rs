@@ -1,5 +1,4 @@
-use meter::entry::Ending;
-use meter::entry::Hash;
+use meter::entry::{Ending, Hash};
 use meter::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use meter::money::Nanos;
 use meter::outcome::Source;
@@ -133,6 +132,7 @@ fn every_operation_and_subject_has_the_name_it_had() {
 
 #[test]
 fn every_stage_and_source_has_the_name_it_had() {
+    use Source::{Missing, Operator, Reported, Retrieved};
     assert_eq!(
         Stage::ALL.map(Stage::name),
         [
@@ -146,7 +146,6 @@ fn every_stage_and_source_has_the_name_it_had() {
             "cut"
         ]
     );
-    use Source::{Missing, Operator, Reported, Retrieved};
     let sources = [Reported, Retrieved, Missing, Operator].map(Source::name);
     assert_eq!(sources, ["reported", "retrieved", "missing", "operator"]);
 }
