@@ -3,7 +3,7 @@
 use serde_json::json;
 use xtask::stack::Stack;
 
-use crate::tester::{Tester, own_stack, until};
+use crate::tester::{Tester, chat, own_stack, until};
 
 async fn some_calls(tester: &Tester, workflow: &str, count: usize) {
     for _ in 0..count {
@@ -51,6 +51,8 @@ async fn edge_origin_and_postgres_die_in_turn_and_nothing_is_lost_or_doubled() {
         };
         assert_eq!(executions(&calls), executions(&works), "after {part:?}");
     }
+    let health = tester.origin_as_admin("/health").await;
+    assert_eq!(health["findings_open"], 0, "{health:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +61,7 @@ async fn a_stream_whose_edge_died_is_settled_from_its_noted_ids() {
     let tester = Tester::on(&stack, "orphan");
     let bot = tester.subject(1);
     tester.behave(&bot, json!({"pace": {"hold_after_events": [3]}})).await;
-    let reply = tester.call("/v3/chat", &tester.chat(&bot, true, "hello")).await;
+    let reply = tester.call("/v3/chat", &chat(&bot, true, "hello")).await;
     let call = reply.headers()["weir-call-id"].to_str().unwrap().to_owned();
     until("the ids to be noted", async || {
         let explained = tester.explain_at_edge(&call).await;

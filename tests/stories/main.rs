@@ -8,7 +8,11 @@
 mod tester; // who tells a story: an account, a key, and what is asked of both sides
 mod clients; // the official libraries
 
+mod agreement; // what upstream charged = what was billed
+
 mod whole_path; // one call of each kind, by the official libraries
+mod calls; // every billable call of the contract
+mod streams; // streams of every shape, and callers who leave
 mod prices; // what calls cost
 mod refusals; // who is not let in, and what is not let through
 mod crashes; // processes that die

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::tester::{Tester, shared, until};
+use crate::tester::{Tester, chat, shared, until};
 
 /// Waits until a call under the newest price book costs this, by making calls until one does.
 async fn until_a_run_costs(tester: &Tester, workflow: &str, quota: &str) -> usize {
@@ -54,7 +54,7 @@ async fn a_failed_call_costs_nothing_and_is_listed() {
     let reply = tester.call("/v1/workflow/run", &body).await;
     assert_eq!(reply.headers()["weir-charge"], "0");
     assert_eq!(reply.json::<serde_json::Value>().await.unwrap()["code"], 4200);
-    tester.call("/v3/chat", &tester.chat(&bot, true, "hello")).await.text().await.unwrap();
+    tester.call("/v3/chat", &chat(&bot, true, "hello")).await.text().await.unwrap();
     let calls = tester.calls(2).await;
     for (call, code) in calls.iter().zip([4200, 4028]) {
         assert_eq!(call["ending"], "released");

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::tester::Tester;
+use crate::tester::{Tester, chat};
 
 fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
@@ -27,7 +27,7 @@ async fn check(tester: &Tester, key: Option<&str>, status: u16, code: &str) {
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
-    let reply = request.json(&tester.chat("7490", true, "hello")).send().await.unwrap();
+    let reply = request.json(&chat("7490", true, "hello")).send().await.unwrap();
     assert_eq!(reply.status(), status, "{code}");
     let body: Value = reply.json().await.unwrap();
     assert_eq!(body["error"]["code"], code, "{body:#}");

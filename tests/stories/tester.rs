@@ -105,14 +105,6 @@ impl Tester {
         self.ask(Method::POST, path).json(body).send().await.unwrap()
     }
 
-    /// A chat's body.
-    pub(crate) fn chat(&self, bot: &str, stream: bool, text: &str) -> Value {
-        json!({
-            "bot_id": bot, "user_id": "u1", "stream": stream, "auto_save_history": true,
-            "additional_messages": [{"role": "user", "content": text, "content_type": "text"}],
-        })
-    }
-
     /// What the origin answers to the story's key.
     pub(crate) async fn origin(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.origin);
@@ -142,6 +134,19 @@ impl Tester {
         calls.reverse();
         self.check_balance(&calls).await;
         calls
+    }
+
+    /// Every call that the origin lists of the account, page by page.
+    pub(crate) async fn every_call(&self) -> Vec<Value> {
+        let (mut calls, mut from) = (Vec::new(), String::new());
+        loop {
+            let page = self.origin(&format!("/api/v1/calls?limit=500{from}")).await;
+            calls.extend(page["calls"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => from = format!("&cursor={cursor}"),
+                None => return calls,
+            }
+        }
     }
 
     /// Balance at the edge = balance at the origin = credits − Σ amounts.
@@ -188,6 +193,14 @@ impl Tester {
         let page: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         page["requests"].as_array().unwrap().clone()
     }
+}
+
+/// A chat's body.
+pub(crate) fn chat(bot: &str, stream: bool, text: &str) -> Value {
+    json!({
+        "bot_id": bot, "user_id": "u1", "stream": stream, "auto_save_history": true,
+        "additional_messages": [{"role": "user", "content": text, "content_type": "text"}],
+    })
 }
 
 /// The shared stack, for its command line.
