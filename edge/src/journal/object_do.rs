@@ -81,15 +81,17 @@ impl Journal {
     pub fn command(&self, json: &str) -> Result<String, JsError> {
         let command: CommandDoc = serde_json::from_str(json)?;
         let is_note = matches!(command, CommandDoc::Note { .. });
+        let is_new = self.memory.borrow().is_none();
         let reply = self
             .with(|memory, now| memory.obey(command, now))
             .map_err(|problem| JsError::new(&problem.to_string()))?;
         // A new call has to be looked after later than all the others, so that for it any alarm will
         // do; a call that is asked about, or that can be from now on, is due sooner.
         let is_due_sooner = match reply {
-            ReplyDoc::Admitted { .. } => self.alarm_at.get().is_none(),
+            ReplyDoc::Admitted { .. } => is_new || self.alarm_at.get().is_none(),
             ReplyDoc::Open => true,
-            _ => is_note,
+            // What was left open by an earlier instance is looked after at once.
+            _ => is_note || is_new,
         };
         if is_due_sooner {
             self.set_alarm().map_err(|error| JsError::new(&error.to_string()))?;
