@@ -250,7 +250,7 @@ fn any_asker() -> impl Strategy<Value = Asker> {
 
 fn any_work() -> impl Strategy<Value = Work> {
     use Work::{Chat, ChatOfConversation, Execution, Log, Nothing};
-    select(vec![Nothing, Log, Chat, ChatOfConversation, Execution])
+    select(vec![Nothing, Log, Chat, ChatOfConversation, Execution, Execution, Execution])
 }
 
 fn any_tokens() -> impl Strategy<Value = u64> {

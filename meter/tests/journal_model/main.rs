@@ -34,7 +34,7 @@ fn live(events: Vec<Event>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_books_are_right(events in prop::collection::vec(any_event(), 0..120)) {

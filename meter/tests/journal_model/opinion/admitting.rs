@@ -1,0 +1,117 @@
+//! Who is let in.
+
+use meter::account::{Overdraft, Status};
+use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
+use meter::journal::{Admission, Admitted, Entrance, IDEMPOTENCY_KEEP_MS, Kept, QUIET_MAX_MS};
+use meter::money::Nanos;
+use meter::refusal::Reason;
+use meter::time::UnixMs;
+use meter::usage::{Usage, WorkIds};
+
+use super::{Call, Opinion};
+
+impl Opinion {
+    pub(crate) fn enter(&self, account: &AccountId, key: &KeyId) -> Result<(), Reason> {
+        let account = self.accounts.get(account).ok_or(Reason::AccountUnknown)?;
+        if self.revoked.contains(key) {
+            return Err(Reason::KeyRevoked);
+        }
+        match account.status {
+            Status::Active => Ok(()),
+            Status::Suspended => Err(Reason::AccountSuspended),
+        }
+    }
+
+    pub(super) fn admit(&mut self, asks: Admission, now: UnixMs) -> Entrance {
+        let balance = self.balance(&asks.account);
+        if let Some(open) = self.calls.get(&asks.call).filter(|call| call.ended.is_none()) {
+            return Entrance::Admitted(Admitted { hold: open.hold, balance });
+        }
+        if let Err(reason) = self.enter(&asks.account, &asks.key) {
+            return Entrance::Refused(reason);
+        }
+        if let Some(attempt) = &asks.attempt {
+            let kept = self.keys.get(&attempt.key);
+            match kept.filter(|kept| now.since(kept.used_at) < IDEMPOTENCY_KEEP_MS).cloned() {
+                None => {}
+                Some(kept) if kept.request != attempt.request => {
+                    return Entrance::Refused(Reason::IdempotencyConflict);
+                }
+                Some(Kept { call, reply: Some(reply), .. }) => {
+                    return Entrance::Replayed(call, reply);
+                }
+                Some(Kept { call, .. }) => return Entrance::Used(call),
+            }
+        }
+        if self.calls.contains_key(&asks.call) {
+            return Entrance::Refused(Reason::Internal);
+        }
+        match self.hold(asks, now) {
+            Ok(hold) => Entrance::Admitted(Admitted { hold, balance }),
+            Err(reason) => Entrance::Refused(reason),
+        }
+    }
+
+    fn hold(&mut self, asks: Admission, now: UnixMs) -> Result<Nanos, Reason> {
+        let Admission { call, account, key: _, asked, attempt } = asks;
+        let known = &self.accounts[&account];
+        let terms =
+            self.book.terms(&account, &known.group, &asked).map_err(|_| Reason::Unpriced)?;
+        let hold = terms.hold(asked.units).unwrap();
+        if let Overdraft::Limit(limit) = known.overdraft {
+            let needed = self.spent(&account) + self.held(&account) + i128::from(hold.get());
+            if needed > i128::from(known.credits.get()) + i128::from(limit.get()) {
+                return Err(Reason::BalanceExhausted);
+            }
+        }
+        let execution = asked.resumed_execution();
+        let billed = execution.as_ref().and_then(|execution| self.billed(execution));
+        let admitted = Call {
+            account,
+            asked,
+            terms,
+            hold,
+            ids: WorkIds { execution, ..WorkIds::default() },
+            key: attempt.as_ref().map(|attempt| attempt.key.clone()),
+            used: None,
+            billed,
+            admitted_at: now,
+            seen_at: now,
+            is_left_alone: false,
+            ask_by: now.plus_ms(QUIET_MAX_MS),
+            ended: None,
+            settled_usage: None,
+        };
+        self.calls.insert(call.clone(), admitted);
+        if let Some(attempt) = attempt {
+            let (key, request) = (attempt.key, attempt.request);
+            let kept = Kept { key: key.clone(), request, call, used_at: now, reply: None };
+            self.keys.insert(key, kept);
+        }
+        Ok(hold)
+    }
+
+    fn billed(&self, execution: &UpstreamId) -> Option<Usage> {
+        let usages = self.charged_for(execution).filter_map(|call| call.settled_usage);
+        usages.reduce(Usage::plus)
+    }
+
+    pub(super) fn go_on(
+        &mut self,
+        account: &AccountId,
+        key: &KeyId,
+        chat: &UpstreamId,
+        now: UnixMs,
+    ) -> Result<CallId, Reason> {
+        self.enter(account, key)?;
+        let is_meant =
+            |call: &Call| call.ids.chat.as_ref() == Some(chat) && call.account == *account;
+        let found = self.open().find(|(_, call)| is_meant(call)).map(|(id, _)| id.clone());
+        let id = found.ok_or(Reason::WorkUnknown)?;
+        let call = self.calls.get_mut(&id).unwrap();
+        call.seen_at = now;
+        call.is_left_alone = false;
+        call.ask_by = now.plus_ms(QUIET_MAX_MS);
+        Ok(id)
+    }
+}

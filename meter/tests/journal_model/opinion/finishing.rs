@@ -1,0 +1,134 @@
+//! How calls end.
+
+use meter::entry::Ending;
+use meter::ids::{AccountId, CallId};
+use meter::journal::{
+    ASK_PAUSE_MAX_MS, HOLD_LIFE_MAX_MS, KeptReply, Order, RECENT_MAX, Report, Settled,
+    UNNAMED_LIFE_MAX_MS,
+};
+use meter::money::Nanos;
+use meter::outcome::{Outcome, Reading, Source, Told, decide};
+use meter::time::UnixMs;
+use meter::usage::{Stage, Usage, WorkIds};
+
+use super::{Call, Opinion};
+
+impl Opinion {
+    pub(super) fn keep_reply(&mut self, id: &CallId, reply: KeptReply) {
+        let open = self.calls.get(id).filter(|call| call.ended.is_none());
+        if let Some(key) = open.and_then(|call| call.key.as_ref()) {
+            self.keys.get_mut(key).unwrap().reply = Some(reply);
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        id: &CallId,
+        report: Report,
+        told: Told,
+        now: UnixMs,
+    ) -> Settled {
+        let Some(call) = self.calls.get(id) else { return Settled::Unknown };
+        let Report { status, mut observed } = report;
+        if call.ended.is_none() {
+            let is_told_twice = told == Told::ByReply && self.is_told_twice(id, &observed.ids);
+            let call = self.calls.get_mut(id).unwrap();
+            call.ids = call.ids.clone().or(observed.ids.clone());
+            observed.usage = call.in_all(observed.usage, told);
+            let outcome = decide(status, &observed, told, call.ids.can_be_asked());
+            match outcome {
+                _ if is_told_twice => self.end(id, Ending::Released, None),
+                Outcome::AskLater => {
+                    call.leave_alone(now.plus_ms(ASK_PAUSE_MAX_MS));
+                    if observed.stage == Stage::AwaitsTools {
+                        call.used = observed.usage.or(call.used);
+                    }
+                    return Settled::Open;
+                }
+                Outcome::Bill(reading) => self.end(id, Ending::Settled, reading.usage),
+                Outcome::Release => self.end(id, Ending::Released, None),
+                Outcome::GiveUp => self.end(id, Ending::Expired, None),
+            }
+        }
+        self.told_end(id)
+    }
+
+    /// How a call ended, when it is remembered.
+    fn told_end(&self, id: &CallId) -> Settled {
+        match self.calls.get(id).and_then(|call| call.ended) {
+            Some((ending, amount)) if !self.is_forgotten(id) => {
+                let balance = self.balance(&self.calls[id].account);
+                Settled::Finished { ending, amount, balance }
+            }
+            _ => Settled::Unknown,
+        }
+    }
+
+    /// Whether a reply is about work that another call of the account was charged for.
+    fn is_told_twice(&self, id: &CallId, told: &WorkIds) -> bool {
+        let call = &self.calls[id];
+        let told = [&told.chat, &told.execution].into_iter().flatten();
+        let mut charged = told.flat_map(|work| self.charged_for(work));
+        call.asked.resumes.is_none() && charged.any(|other| other.account == call.account)
+    }
+
+    pub(super) fn obey(&mut self, id: &CallId, order: Order) -> Settled {
+        if self.calls.get(id).is_some_and(|call| call.ended.is_none()) {
+            match order {
+                Order::Settle(usage) => self.end(id, Ending::Settled, usage),
+                Order::Release => self.end(id, Ending::Released, None),
+            }
+        }
+        self.told_end(id)
+    }
+
+    /// What an account was told about some work, which may be that of one of its own running calls.
+    pub(super) fn follow(&mut self, account: &AccountId, report: Report, now: UnixMs) -> Settled {
+        let told = &report.observed.ids;
+        let is_named = |call: &Call| {
+            let is_chat = told.chat.is_some() && told.chat == call.ids.chat;
+            is_chat || told.execution.is_some() && told.execution == call.ids.execution
+        };
+        let found = self.open().find(|(_, call)| is_named(call) && call.account == *account);
+        match found.map(|(id, _)| id.clone()) {
+            Some(id) => self.report(&id, report, Told::ByAsking, now),
+            None => Settled::Unknown,
+        }
+    }
+
+    /// Ends the calls about which nothing more can be found out.
+    pub(super) fn end_what_is_over(&mut self, now: UnixMs) {
+        let is_over = |call: &Call| {
+            let is_unnamed = !call.ids.can_be_asked();
+            now.since(call.admitted_at) >= HOLD_LIFE_MAX_MS
+                || is_unnamed && now.since(call.seen_at) >= UNNAMED_LIFE_MAX_MS
+        };
+        let over = self.open().filter(|(_, call)| is_over(call));
+        let over: Vec<CallId> = over.map(|(id, _)| id.clone()).collect();
+        for id in &over {
+            // A chat that was never given what its tools had to say is charged for what it used.
+            match self.calls[id].used.filter(|used| used.is_some_used()) {
+                Some(used) => self.end(id, Ending::Settled, Some(used)),
+                None => self.end(id, Ending::Expired, None),
+            }
+        }
+    }
+
+    fn end(&mut self, id: &CallId, ending: Ending, usage: Option<Usage>) {
+        let call = self.calls.get_mut(id).unwrap();
+        let charge =
+            call.terms.charge(call.asked.units, &Reading { usage, source: Source::Reported });
+        let (ending, amount) = match (ending, charge) {
+            (Ending::Settled, Ok(charge)) => (Ending::Settled, charge),
+            // Nobody can pay what does not fit in an amount.
+            (Ending::Settled, Err(_)) => (Ending::Expired, Nanos::ZERO),
+            (ending, _) => (ending, Nanos::ZERO),
+        };
+        call.ended = Some((ending, amount));
+        call.settled_usage = usage;
+        self.remembered.push_back(id.clone());
+        if self.remembered.len() > RECENT_MAX {
+            self.remembered.pop_front();
+        }
+    }
+}

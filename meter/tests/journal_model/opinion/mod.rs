@@ -1,0 +1,207 @@
+//! A second opinion on what a journal should do: maps and sums, worked out anew each time.
+//!
+//! What a report means and what it costs is taken from `outcome` and `price`, which have tests of their
+//! own; here it is counted.
+
+mod admitting;
+mod finishing;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use meter::account::Account;
+use meter::entry::Ending;
+use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
+use meter::journal::{ASK_PAUSE_MAX_MS, Change, IdempotencyKey, Kept, QUIET_MAX_MS};
+use meter::money::Nanos;
+use meter::outcome::Told;
+use meter::price::{PriceBook, Terms};
+use meter::request::Asked;
+use meter::time::UnixMs;
+use meter::usage::{Usage, WorkIds};
+
+use crate::command::{Command, Reply, admission, call_id, chat_id, ids, order, reply_of, report};
+
+/// A call that was admitted once.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) account: AccountId,
+    pub(crate) asked: Asked,
+    pub(crate) terms: Terms,
+    pub(crate) hold: Nanos,
+    pub(crate) ids: WorkIds,
+    /// The key under which its reply is kept.
+    key: Option<IdempotencyKey>,
+    /// What a chat used until it began to wait for its tools.
+    pub(crate) used: Option<Usage>,
+    /// What was billed for the earlier legs of the same execution.
+    pub(crate) billed: Option<Usage>,
+    pub(crate) admitted_at: UnixMs,
+    /// The last sign of life.
+    seen_at: UnixMs,
+    /// Whether its work is known to go on in nobody's hands.
+    is_left_alone: bool,
+    /// When upstream has to be asked about it, if that is possible, at the latest.
+    pub(crate) ask_by: UnixMs,
+    pub(crate) ended: Option<(Ending, Nanos)>,
+    /// The usage it was settled with.
+    settled_usage: Option<Usage>,
+}
+
+impl Call {
+    /// What it used in all, when upstream states so much of it or of its whole execution.
+    fn in_all(&self, stated: Option<Usage>, told: Told) -> Option<Usage> {
+        let own = match (told, self.billed) {
+            (Told::ByAsking, Some(billed)) => stated.map(|stated| stated.less(billed)),
+            _ => stated,
+        };
+        own.map(|own| self.used.map_or(own, |used| own.larger(used)))
+    }
+
+    fn leave_alone(&mut self, ask_by: UnixMs) {
+        self.is_left_alone = true;
+        self.ask_by = ask_by;
+    }
+}
+
+pub(crate) struct Opinion {
+    accounts: BTreeMap<AccountId, Account>,
+    revoked: BTreeSet<KeyId>,
+    book: PriceBook,
+    pub(crate) applied: u64,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    /// Finished calls that the journal promises to remember.
+    remembered: VecDeque<CallId>,
+    keys: BTreeMap<IdempotencyKey, Kept>,
+}
+
+impl Opinion {
+    pub(crate) fn new() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            book: PriceBook::initial(),
+            applied: 0,
+            calls: BTreeMap::new(),
+            remembered: VecDeque::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> impl Iterator<Item = (&CallId, &Call)> {
+        self.calls.iter().filter(|(_, call)| call.ended.is_none())
+    }
+
+    pub(crate) fn account(&self, account: &AccountId) -> Option<&Account> {
+        self.accounts.get(account)
+    }
+
+    pub(crate) fn spent(&self, account: &AccountId) -> i128 {
+        let of_account = self.calls.values().filter(|call| call.account == *account);
+        of_account.filter_map(|call| call.ended).map(|(_, amount)| i128::from(amount.get())).sum()
+    }
+
+    pub(crate) fn held(&self, account: &AccountId) -> i128 {
+        let open = self.open().filter(|(_, call)| call.account == *account);
+        open.map(|(_, call)| i128::from(call.hold.get())).sum()
+    }
+
+    fn balance(&self, account: &AccountId) -> Nanos {
+        let Some(known) = self.accounts.get(account) else { return Nanos::ZERO };
+        let balance = i128::from(known.credits.get()) - self.spent(account);
+        Nanos::new(i64::try_from(balance).unwrap())
+    }
+
+    /// Whether a call is finished for so long that the journal may have forgotten it.
+    pub(crate) fn is_forgotten(&self, call: &CallId) -> bool {
+        let is_finished = self.calls.get(call).is_some_and(|call| call.ended.is_some());
+        is_finished && !self.remembered.contains(call)
+    }
+
+    /// The finished calls that are remembered, were charged and name this work.
+    fn charged_for(&self, work: &UpstreamId) -> impl Iterator<Item = &Call> {
+        let calls = self.remembered.iter().map(|id| &self.calls[id]);
+        calls.filter(move |call| {
+            let is_settled = matches!(call.ended, Some((Ending::Settled, _)));
+            is_settled && names(&call.ids, work)
+        })
+    }
+
+    /// What a command should be answered; of a look at the calls, only what it ends is worked out.
+    pub(crate) fn put(&mut self, command: &Command, now: UnixMs) -> Reply {
+        match *command {
+            Command::Admit(call) => Reply::Entrance(self.admit(admission(call), now)),
+            Command::GoOn(asker, call) => {
+                let (account, key) = (asker.account(call), admission(call).key);
+                Reply::GoesOn(self.go_on(&account, &key, &chat_id(call), now))
+            }
+            Command::Note(call, work) => {
+                self.note(&call_id(call), ids(call, work), now);
+                Reply::Done
+            }
+            Command::Settle(call, said) => {
+                self.keep_reply(&call_id(call), reply_of(call));
+                let report = report(call, said);
+                Reply::Settled(self.report(&call_id(call), report, Told::ByReply, now))
+            }
+            Command::Follow(asker, call, said) => {
+                Reply::Settled(self.follow(&asker.account(call), report(call, said), now))
+            }
+            Command::Answer(call, said) => {
+                let report = report(call, said);
+                Reply::Settled(self.report(&call_id(call), report, Told::ByAsking, now))
+            }
+            Command::LookAfter(_) => {
+                self.end_what_is_over(now);
+                Reply::Done
+            }
+            Command::Apply(upto, ref news) => {
+                self.apply(news.change(upto));
+                Reply::Done
+            }
+            Command::Obey(call, tokens) => Reply::Settled(self.obey(&call_id(call), order(tokens))),
+        }
+    }
+
+    fn note(&mut self, call: &CallId, ids: WorkIds, now: UnixMs) {
+        let running = self.calls.get_mut(call).filter(|call| call.ended.is_none());
+        if let Some(call) = running {
+            call.ids = call.ids.clone().or(ids);
+            call.seen_at = now;
+            if !call.is_left_alone {
+                call.ask_by = now.plus_ms(QUIET_MAX_MS);
+            }
+        }
+    }
+
+    /// Upstream is asked about this call.
+    pub(crate) fn asked_about(&mut self, call: &CallId, now: UnixMs) {
+        self.calls.get_mut(call).unwrap().leave_alone(now.plus_ms(ASK_PAUSE_MAX_MS));
+    }
+
+    pub(crate) fn apply(&mut self, change: Change) {
+        if change.upto <= self.applied {
+            return;
+        }
+        self.applied = change.upto;
+        for account in change.accounts {
+            self.accounts.insert(account.id.clone(), account);
+        }
+        self.revoked.extend(change.revoked_keys);
+        if let Some(book) = change.book {
+            self.book = book;
+        }
+    }
+
+    /// After a restart the open calls are in new hands, and only these finished ones are remembered.
+    pub(crate) fn reload(&mut self, remembered: &BTreeSet<CallId>, now: UnixMs) {
+        self.remembered.retain(|call| remembered.contains(call));
+        for call in self.calls.values_mut() {
+            call.seen_at = now;
+            call.leave_alone(now);
+        }
+    }
+}
+
+fn names(ids: &WorkIds, work: &UpstreamId) -> bool {
+    ids.chat.as_ref() == Some(work) || ids.execution.as_ref() == Some(work)
+}
