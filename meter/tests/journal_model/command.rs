@@ -20,6 +20,9 @@ use crate::news::{ACCOUNTS, KEYS, News, account_id, any_news, key_id};
 pub(crate) const CALLS: u32 = 12;
 /// From this number on they resume the runs of the calls from number zero on.
 const FIRST_RESUME: u32 = 8;
+/// This call's reply names the work of that one.
+const TWIN: u32 = 4;
+const TWIN_OF: u32 = 0;
 /// Calls from this number on come and go in bursts.
 pub(crate) const FIRST_BURST_CALL: u32 = 1_000;
 /// More questions than calls can be open.
@@ -187,9 +190,14 @@ fn asked(call: Call) -> Asked {
     Asked { resumes: is_resume.then(|| id(&event)), ..asked }
 }
 
-/// The call that a resume continues; any other call itself.
+/// The call whose work it is: a resume continues another call's run, and one call is answered by the
+/// work of another that came before it. Any other call has work of its own.
 pub(crate) fn root(call: Call) -> Call {
-    if (FIRST_RESUME..CALLS).contains(&call) { call - FIRST_RESUME } else { call }
+    match call {
+        TWIN => TWIN_OF,
+        FIRST_RESUME..CALLS => call - FIRST_RESUME,
+        _ => call,
+    }
 }
 
 /// Some calls have an idempotency key: one its own, two the same for the same request, two the same for
@@ -216,6 +224,8 @@ pub(crate) fn order(tokens: Option<u64>) -> Order {
 }
 
 pub(crate) fn chat_id(call: Call) -> UpstreamId {
+    // What a resume continues is a run; a chat of that name would be another one.
+    let call = if call == TWIN { TWIN_OF } else { call };
     format!("chat_{call}").parse().unwrap()
 }
 

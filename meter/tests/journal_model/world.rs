@@ -103,7 +103,7 @@ impl World {
 
     /// A command comes; then it comes a second time, and changes nothing.
     fn tell_twice(&mut self, command: &Command) {
-        if self.is_beyond_memory(command) || self.is_beside_another_leg(command) {
+        if self.is_beyond_memory(command) || self.is_beside_its_work(command) {
             return;
         }
         self.tell(command);
@@ -120,11 +120,11 @@ impl World {
         matches!(command, Command::Admit(call) if self.opinion.is_forgotten(&call_id(*call)))
     }
 
-    /// A run is resumed after it was interrupted: of an execution's legs, one is open at a time.
-    fn is_beside_another_leg(&self, command: &Command) -> bool {
+    /// Work is open under one call at a time: a run is resumed after it was interrupted.
+    fn is_beside_its_work(&self, command: &Command) -> bool {
         let Command::Admit(call) = *command else { return false };
-        let other_legs = (0..CALLS).filter(|other| *other != call && root(*other) == root(call));
-        other_legs.map(call_id).any(|other| self.opinion.open().any(|(open, _)| *open == other))
+        let others = (0..CALLS).filter(|other| *other != call && root(*other) == root(call));
+        others.map(call_id).any(|other| self.opinion.open().any(|(open, _)| *open == other))
     }
 
     fn put(&mut self, command: &Command) -> Decision<Reply> {
@@ -189,8 +189,8 @@ impl World {
         self.check_questions(&questions);
     }
 
-    /// What is asked concerns calls that are open and can be asked about, and none of them is left out
-    /// when its time has come.
+    /// What is asked concerns calls that are open, can be asked about and are in nobody's hands or have
+    /// been quiet for long; and none of them is left out when its time has come.
     fn check_questions(&mut self, questions: &[Question]) {
         let asked: BTreeSet<&CallId> = questions.iter().map(|question| &question.call).collect();
         assert_eq!(asked.len(), questions.len(), "a call is asked about twice");
@@ -201,6 +201,7 @@ impl World {
         for question in questions {
             let call = &self.opinion.calls[&question.call];
             assert!(call.ended.is_none() && call.ids.can_be_asked(), "{question:?}");
+            assert!(call.is_left_alone || call.ask_by <= now, "too early to ask: {question:?}");
             assert_eq!(question.ids, call.ids);
             self.opinion.asked_about(&question.call, now);
         }

@@ -39,7 +39,7 @@ pub(crate) struct Call {
     /// The last sign of life.
     seen_at: UnixMs,
     /// Whether its work is known to go on in nobody's hands.
-    is_left_alone: bool,
+    pub(crate) is_left_alone: bool,
     /// When upstream has to be asked about it, if that is possible, at the latest.
     pub(crate) ask_by: UnixMs,
     pub(crate) ended: Option<(Ending, Nanos)>,
