@@ -17,14 +17,14 @@ use tracing::debug;
 use crate::error::Error;
 
 /// Most connections: two for each of the eight pulls at once, one that listens, the rest for readers.
-const CONNECTIONS_MAX: u32 = 24;
+pub const CONNECTIONS_MAX: u32 = 24;
 /// Longest wait for a connection.
-const ACQUIRE_MS_MAX: u64 = 3_000;
+pub const ACQUIRE_MS_MAX: u64 = 3_000;
 
 /// Longest statement: a page of a thousand entries takes less than a tenth of a second.
-const STATEMENT_MS_MAX: u32 = 30_000;
+pub const STATEMENT_MS_MAX: u32 = 30_000;
 /// Longest wait for a lock, such as a journal's row while another origin posts to it.
-const LOCK_MS_MAX: u32 = 10_000;
+pub const LOCK_MS_MAX: u32 = 10_000;
 
 /// Every migration, compiled in.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");

@@ -29,7 +29,7 @@ use crate::ledger::post::Said;
 use crate::signing::Signer;
 
 /// Longest pull, from connecting to the last byte: a megabyte from the other side of the world.
-const PULL_MS_MAX: u64 = 30_000;
+pub const PULL_MS_MAX: u64 = 30_000;
 /// Longest time for the connection alone.
 const CONNECT_MS_MAX: u64 = 5_000;
 /// How long an idle connection is kept for the next pull; longer than the usual interval.

@@ -26,9 +26,9 @@ use crate::pull::edge::Edge;
 use crate::pull::{Attempt, attempt};
 
 /// Most pulls under way at once; each holds two connections and a page.
-const PULLS_AT_ONCE_MAX: usize = 8;
+pub const PULLS_AT_ONCE_MAX: usize = 8;
 /// Longest wait after failures.
-const BACKOFF_MS_MAX: u64 = 60_000;
+pub const BACKOFF_MS_MAX: u64 = 60_000;
 /// Wait after another origin was found pulling the journal.
 const ELSEWHERE_MS: u64 = 1_000;
 /// How often the listener tries again to reach a database that is away.
