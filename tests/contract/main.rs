@@ -5,31 +5,31 @@
     reason = "in a test target, what cannot be unwrapped fails the test"
 )]
 
-/// A stand-in, and a caller who talks to it.
+// A stand-in, and a caller who talks to it.
 mod bench;
-/// The contract's composed samples.
+// The contract's composed samples.
 mod samples;
-/// How streams are spelt and cut.
+// How streams are spelt and cut.
 mod shapes;
-/// How work ends.
+// How work ends.
 mod outcomes;
-/// How usage is told.
+// How usage is told.
 mod usage;
-/// What polls give.
+// What polls give.
 mod polls;
-/// Interrupted executions.
+// Interrupted executions.
 mod resume;
-/// Refusals, credentials, unknown paths.
+// Refusals, credentials, unknown paths.
 mod refusals;
-/// Silence, delays, holds, cuts, and callers who leave.
+// Silence, delays, holds, cuts, and callers who leave.
 mod pace;
-/// The record of works and requests, and the journal file.
+// The record of works and requests, and the journal file.
 mod record;
-/// Free paths, conversations, files, units other than tokens.
+// Free paths, conversations, files, units other than tokens.
 mod free;
-/// The OAuth token endpoint.
+// The OAuth token endpoint.
 mod oauth;
-/// The websockets.
+// The websockets.
 mod websocket;
-/// The stand-in as a process.
+// The stand-in as a process.
 mod process;

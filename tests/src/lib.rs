@@ -13,21 +13,21 @@
 //! Named where they bite: request bodies, works, requests seen, conversations, messages, events of
 //! one stream, and every delay and hold.
 
-/// What a bot or a workflow is told to do.
+// What a bot or a workflow is told to do.
 pub mod behaviour;
-/// What the stand-in itself is started with.
+// What the stand-in itself is started with.
 mod config;
-/// Everything it remembers, behind one lock.
+// Everything it remembers, behind one lock.
 mod world;
-/// JSON in a chosen key order, server-sent events, and how the bytes leave.
+// JSON in a chosen key order, server-sent events, and how the bytes leave.
 mod wire;
-/// Who is asking: each request is numbered, noted and authenticated.
+// Who is asking: each request is numbered, noted and authenticated.
 mod visit;
-/// The upstream's own paths.
+// The upstream's own paths.
 mod coze;
-/// The control paths, `/_standin/…`.
+// The control paths, `/_standin/…`.
 mod control;
-/// Listening and stopping.
+// Listening and stopping.
 mod server;
 
 pub use self::behaviour::Behaviour;

@@ -1,28 +1,28 @@
 //! The upstream's own paths, in the order of the contract's tables.
 
-/// Business errors and how they look.
+// Business errors and how they look.
 pub(crate) mod fault;
-/// Envelopes, bodies, and the counting of characters.
+// Envelopes, bodies, and the counting of characters.
 mod envelope;
-/// What usage looks like on the wire.
+// What usage looks like on the wire.
 mod usage;
-/// How a reply comes: paced, held, cut; while the work goes on regardless.
+// How a reply comes: paced, held, cut; while the work goes on regardless.
 mod perform;
-/// `/v3/chat` and its follow-ups.
+// `/v3/chat` and its follow-ups.
 mod chat;
-/// `/v1/workflow…` and its follow-ups.
+// `/v1/workflow…` and its follow-ups.
 mod workflow;
-/// Audio, rooms, plugin tools: billed in units other than tokens.
+// Audio, rooms, plugin tools: billed in units other than tokens.
 mod units;
-/// The websockets: voice chats, speech, transcriptions, interpretation.
+// The websockets: voice chats, speech, transcriptions, interpretation.
 mod websocket;
-/// Conversations and their messages.
+// Conversations and their messages.
 mod conversation;
-/// Users, bots and files.
+// Users, bots and files.
 mod account;
-/// Paths that are only passed through.
+// Paths that are only passed through.
 mod free;
-/// The OAuth token endpoint.
+// The OAuth token endpoint.
 mod oauth;
 
 use axum::Router;

@@ -3,23 +3,23 @@
 //! The lock is taken inside [`Upstream::read`] and [`Upstream::change`], which take a closure, so it
 //! cannot be held across an await. Whoever waits for something to happen watches [`Upstream::until`].
 
-/// Ids and log ids, drawn from counters.
+// Ids and log ids, drawn from counters.
 pub(crate) mod ids;
-/// The record of billable work.
+// The record of billable work.
 pub(crate) mod works;
-/// The works as JSON lines on disk.
+// The works as JSON lines on disk.
 pub(crate) mod journal_file;
-/// The record of requests.
+// The record of requests.
 pub(crate) mod seen;
-/// Behaviours per bot or workflow, and the gates that hold streams.
+// Behaviours per bot or workflow, and the gates that hold streams.
 pub(crate) mod subjects;
-/// Chats and conversations.
+// Chats and conversations.
 pub(crate) mod chats;
-/// Files that were uploaded.
+// Files that were uploaded.
 pub(crate) mod files;
-/// OAuth apps, and the tokens given to them.
+// OAuth apps, and the tokens given to them.
 pub(crate) mod tokens;
-/// Workflow executions.
+// Workflow executions.
 pub(crate) mod executions;
 
 use std::sync::{Arc, Mutex, PoisonError};

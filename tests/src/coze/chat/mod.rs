@@ -1,16 +1,16 @@
 //! `/v3/chat` and its follow-ups.
 
-/// What is written down when a chat begins, of bots and of chatflows.
+// What is written down when a chat begins, of bots and of chatflows.
 pub(crate) mod open;
-/// Chat and message objects.
+// Chat and message objects.
 pub(crate) mod object;
-/// Which events a chat streams.
+// Which events a chat streams.
 pub(crate) mod script;
-/// POST `/v3/chat`.
+// POST `/v3/chat`.
 pub(crate) mod create;
-/// Retrieve, cancel, message list.
+// Retrieve, cancel, message list.
 pub(crate) mod follow;
-/// POST `/v3/chat/submit_tool_outputs`.
+// POST `/v3/chat/submit_tool_outputs`.
 pub(crate) mod tools;
 
 use axum::Router;

@@ -1,8 +1,8 @@
 //! Conversations and their messages: free of charge, and the memory of whoever keeps none.
 
-/// Conversations themselves.
+// Conversations themselves.
 mod conversations;
-/// Their messages.
+// Their messages.
 mod messages;
 
 use axum::Router;

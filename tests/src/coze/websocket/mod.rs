@@ -7,11 +7,11 @@
 //! # Bounds
 //! A frame is at most [`FRAME_BYTES_MAX`]. A connection lasts as long as its caller stays.
 
-/// Frames in both directions.
+// Frames in both directions.
 mod frame;
-/// `/v1/chat`.
+// `/v1/chat`.
 mod chat;
-/// Speech, transcriptions, simultaneous interpretation.
+// Speech, transcriptions, simultaneous interpretation.
 mod audio;
 
 use axum::Router;

@@ -1,16 +1,16 @@
 //! `/v1/workflow…`: runs, streams, resumes, chatflows, run histories.
 
-/// What is written down when a leg of an execution begins.
+// What is written down when a leg of an execution begins.
 mod leg;
-/// What a run returns, and the events that stream it.
+// What a run returns, and the events that stream it.
 mod told;
-/// POST `run` and `stream_run`.
+// POST `run` and `stream_run`.
 mod run;
-/// POST `stream_resume` and `resume`.
+// POST `stream_resume` and `resume`.
 mod resume;
-/// POST `/v1/workflows/chat`.
+// POST `/v1/workflows/chat`.
 mod chatflow;
-/// GET `run_histories`.
+// GET `run_histories`.
 mod history;
 
 use axum::Router;
