@@ -14,6 +14,7 @@ mod whole_path; // one call of each kind, by the official libraries
 mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
+mod pitfalls; // what the other stories do not walk into
 mod prices; // what calls cost
 mod refusals; // who is not let in, and what is not let through
 mod crashes; // processes that die

@@ -1,0 +1,157 @@
+//! The pitfalls of the contract's §9 that no other story walks into.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::agreement::agree;
+use crate::tester::{Tester, chat};
+
+fn run(workflow: &str) -> Value {
+    json!({"workflow_id": workflow, "parameters": {"text": "hello"}})
+}
+
+/// Pitfall 13: a chatflow that asked a question goes on as a new chat, which is a charge of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chatflow_that_goes_on_is_a_second_call() {
+    let tester = Tester::new("pitfall 13");
+    let workflow = tester.subject(1);
+    tester.behave(&workflow, json!({"outcome": {"interrupt": {"charged": true}}})).await;
+    let message = json!([{"role": "user", "content": "hello", "content_type": "text"}]);
+    let mut body = json!({"workflow_id": workflow, "app_id": "7700", "parameters": {}, "additional_messages": message});
+    let first = tester.call("/v1/workflows/chat", &body).await.text().await.unwrap();
+    let conversation =
+        first.split("\"conversation_id\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    body["conversation_id"] = json!(conversation.unwrap());
+    tester.call("/v1/workflows/chat", &body).await.text().await.unwrap();
+    let calls = tester.calls(2).await;
+    assert_ne!(calls[0]["chat_id"], calls[1]["chat_id"]);
+    agree(&tester, &[workflow]).await;
+}
+
+/// Pitfall 16: a synchronous run whose connection breaks before any answer was charged upstream, and its
+/// execution is known to nobody. It is not billed by guess: the call stays open and says what it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_cut_off_before_it_has_a_name_is_held_and_listed() {
+    let tester = Tester::new("pitfall 16");
+    let workflow = tester.subject(1);
+    tester.behave(&workflow, json!({"pace": {"cut_after_bytes": 0}})).await;
+    let reply = tester.call("/v1/workflow/run", &run(&workflow)).await;
+    assert_eq!(reply.status(), 502);
+    assert_eq!(reply.json::<Value>().await.unwrap()["error"]["code"], "upstream_unreachable");
+    let calls = tester.calls(1).await;
+    assert_eq!(calls[0]["ending"], "expired");
+    assert_eq!(calls[0]["amount_nanos"], 0);
+    assert_eq!(calls[0]["source"], "missing");
+}
+
+/// Pitfall 17: an error in the middle of a stream, with and without what was used until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_the_middle_of_a_stream_is_billed_only_by_what_upstream_says() {
+    let tester = Tester::new("pitfall 17");
+    let (silent, failed) = (tester.subject(1), tester.subject(2));
+    tester.behave(&silent, json!({"outcome": {"error": {"after_events": 3}}})).await;
+    tester.behave(&failed, json!({"outcome": {"fail": {"code": 4013, "charged": true}}})).await;
+    for subject in [&silent, &failed] {
+        tester.call("/v3/chat", &chat(subject, true, "hello")).await.text().await.unwrap();
+        tester.call("/v1/workflow/stream_run", &run(subject)).await.text().await.unwrap();
+    }
+    let calls = tester.calls(4).await;
+    for call in &calls {
+        let charged = call["subject"] == failed && call["usage"]["total"].as_u64() > Some(0);
+        assert_eq!(call["amount_nanos"].as_i64() > Some(0), charged, "{call:#}");
+    }
+}
+
+/// Pitfall 19: nothing is sent upstream twice, whatever it answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_fails_is_sent_once() {
+    let tester = Tester::new("pitfall 19");
+    let workflow = tester.subject(1);
+    for http_status in [408, 409, 429, 500, 502, 503] {
+        tester
+            .behave(&workflow, json!({"refuse": {"http_status": http_status, "code": 5000}}))
+            .await;
+        let before = tester.requests_upstream().await;
+        let marker = format!("{}-{http_status}", tester.account);
+        let request = tester.ask(Method::POST, "/v1/workflow/run").header("x-marker", &marker);
+        assert_eq!(request.json(&run(&workflow)).send().await.unwrap().status(), http_status);
+        let seen = tester.requests_after(before).await;
+        let ours = seen.iter().filter(|seen| seen["headers"]["x-marker"] == json!(marker)).count();
+        assert_eq!(ours, 1, "{http_status}");
+    }
+    tester.calls(6).await;
+}
+
+/// Pitfall 21: whether a call streams is told by its body and its reply, and not by `Accept`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accept_header_says_nothing() {
+    let tester = Tester::new("pitfall 21");
+    let bot = tester.subject(1);
+    for (accept, stream) in [("application/json", true), ("text/event-stream", false)] {
+        let request = tester.ask(Method::POST, "/v3/chat").header("accept", accept);
+        let reply = request.json(&chat(&bot, stream, "hello")).send().await.unwrap();
+        let kind = reply.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(kind.starts_with("text/event-stream"), stream);
+        reply.text().await.unwrap();
+    }
+    tester.calls(2).await;
+    agree(&tester, &[bot]).await;
+}
+
+/// Pitfalls 30 and 32: a total that is not the sum is stored as it is and billed by its parts; what no
+/// call can use is not believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_contradict_are_billed_by_their_parts_and_absurd_ones_not_at_all() {
+    let tester = Tester::new("pitfalls 30 and 32");
+    let (contradicts, absurd, negative) = (tester.subject(1), tester.subject(2), tester.subject(3));
+    let usage = |input: i64, output: i64, total: i64| json!({"usage": {"input_count": input, "output_count": output, "token_count": total}});
+    tester.behave(&contradicts, usage(100, 40, 80)).await;
+    tester.behave(&absurd, usage(1, 4_000_000_000, 4_000_000_001)).await;
+    tester.behave(&negative, usage(10, -3, 7)).await;
+    for subject in [&contradicts, &absurd, &negative] {
+        tester.call("/v1/workflow/run", &run(subject)).await;
+    }
+    let calls = tester.calls(3).await;
+    let of = |subject: &str| calls.iter().find(|call| call["subject"] == subject).unwrap();
+    assert_eq!(of(&contradicts)["amount_quota"], "140");
+    assert_eq!(of(&contradicts)["usage"]["total"], 80);
+    assert_eq!(of(&absurd)["amount_nanos"], 0);
+    // The output is rejected, the rest is upstream's word.
+    assert_eq!(of(&negative)["amount_quota"], "7");
+}
+
+/// Pitfall 37: a caller who goes past Weir gets nowhere, since its key means nothing upstream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_ours_opens_nothing_upstream() {
+    let tester = Tester::new("pitfall 37");
+    let url = format!("{}/v3/chat", tester.upstream);
+    let request = reqwest::Client::new().post(url).bearer_auth(&tester.key);
+    let reply = request.json(&chat("7490", true, "hello")).send().await.unwrap();
+    assert_eq!(reply.status(), 401);
+}
+
+/// Pitfall 43: a chat whose history is not saved can only be read from its stream, and is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_without_history_is_billed_from_its_stream() {
+    let tester = Tester::new("pitfall 43");
+    let bot = tester.subject(1);
+    let mut body = chat(&bot, true, "hello");
+    body["auto_save_history"] = json!(false);
+    tester.call("/v3/chat", &body).await.text().await.unwrap();
+    let calls = tester.calls(1).await;
+    assert_eq!(calls[0]["source"], "reported");
+    agree(&tester, &[bot]).await;
+}
+
+/// Pitfall 36: a bot that runs workflows inside is billed as the bot, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_root_of_a_call_is_billed() {
+    let tester = Tester::new("pitfall 36");
+    let (bot, workflow) = (tester.subject(1), tester.subject(2));
+    let mut body = chat(&bot, true, "hello");
+    body["parameters"] = json!({"workflow_id": workflow});
+    tester.call("/v3/chat", &body).await.text().await.unwrap();
+    let calls = tester.calls(1).await;
+    assert_eq!(calls[0]["subject"], bot);
+    agree(&tester, &[bot, workflow]).await;
+}
