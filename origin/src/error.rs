@@ -39,6 +39,12 @@ pub enum Error {
         /// Its id or name, as it was asked for.
         name: String,
     },
+    /// A call that stands in no journal's entries here, and is not open either.
+    #[error(
+        "there is no call {0:?} here: one that just ended may not be pulled yet, and calls that were \
+         refused are explained by the edge"
+    )]
+    CallUnknown(String),
     /// It is there already, and it is something else.
     #[error("`{field}` {problem}")]
     Conflict {
@@ -150,7 +156,9 @@ impl Error {
             Self::Invalid { .. } => {
                 (StatusCode::BAD_REQUEST, 4000, "parameter_invalid", "invalid_request_error")
             }
-            Self::NotFound { .. } => (StatusCode::NOT_FOUND, 4200, "not_found", "not_found_error"),
+            Self::NotFound { .. } | Self::CallUnknown(_) => {
+                (StatusCode::NOT_FOUND, 4200, "not_found", "not_found_error")
+            }
             Self::NoRoute => (StatusCode::NOT_FOUND, 4200, "route_unknown", "not_found_error"),
             Self::Conflict { .. } => {
                 (StatusCode::CONFLICT, 4000, "conflict", "invalid_request_error")

@@ -11,6 +11,7 @@ mod answer;
 mod key;
 mod price;
 mod reconcile;
+mod report;
 mod serve;
 mod setup;
 
@@ -61,6 +62,9 @@ enum Command {
     /// Set, clear and list prices and group ratios
     #[command(subcommand)]
     Price(price::PriceCommand),
+    /// Report on what was metered
+    #[command(subcommand)]
+    Report(report::ReportCommand),
 }
 
 impl Cli {
@@ -83,6 +87,7 @@ impl Cli {
             Command::Key(key) => key.run().await,
             Command::Credit(credit) => credit.run().await,
             Command::Price(price) => price.run().await,
+            Command::Report(report) => report.run().await,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! answers JSON. Nothing is written here.
 
 mod authenticate;
+mod calls;
 mod parameters;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use sqlx::PgPool;
 use crate::clock;
 use crate::error::Error;
 use crate::read::balance::{self, Balance};
-use crate::read::calls::{self, Calls, Filter, PAGE_CALLS_DEFAULT, PAGE_CALLS_MAX, Place};
 use crate::read::days::Days;
 use crate::read::health::{self, Process};
 use crate::read::summary::{self, Summary};
@@ -46,7 +46,9 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/health", get(health))
         .route("/api/v1/token-usage/balance", get(balance))
         .route("/api/v1/token-usage/summary", get(summary))
-        .route("/api/v1/calls", get(calls))
+        .route("/api/v1/calls", get(calls::list))
+        .route("/api/v1/calls/open", get(calls::open))
+        .route("/api/v1/calls/{call}", get(calls::one))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(site)
@@ -91,27 +93,4 @@ async fn summary(
     let days = Days::read(from.as_deref(), to.as_deref(), zone.as_deref(), now)?;
     let account = viewer.account(&site.pool, account).await?;
     Ok(Json(summary::read(&site.pool, account.as_deref(), &days).await?))
-}
-
-async fn calls(
-    State(site): State<Arc<Site>>,
-    viewer: Viewer,
-    Query(pairs): Pairs,
-) -> Result<Json<Calls>, Error> {
-    let mut parameters = Parameters::new(pairs)?;
-    let account = parameters.text("account")?;
-    let limit = parameters.number("limit", 1, PAGE_CALLS_MAX)?.unwrap_or(PAGE_CALLS_DEFAULT);
-    let behind = parameters.text("cursor")?.as_deref().map(Place::parse).transpose()?;
-    let filter = Filter {
-        account: None,
-        workflow: parameters.text("workflow")?,
-        bot: parameters.text("bot")?,
-        operation: parameters.text("operation")?,
-        key: parameters.text("key")?,
-        ending: parameters.text("ending")?,
-    };
-    parameters.end()?;
-    let account = viewer.account(&site.pool, account).await?;
-    let filter = Filter { account, ..filter };
-    Ok(Json(calls::read(&site.pool, &filter, behind, limit).await?))
 }

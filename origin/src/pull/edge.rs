@@ -4,6 +4,7 @@
 //! A pull takes at most [`PULL_MS_MAX`] and its answer has at most [`PULL_BYTES_MAX`] bytes. Nothing is
 //! tried twice here; the loop decides when the next attempt is due.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use meter::entry::{Entry, Tail};
 use meter::ids::JournalName;
+use meter::journal::CallNo;
 use meter::reconcile::Page;
 use meter::time::UnixMs;
 use meter::wire::WireError;
+use meter::wire::explained::OpenDoc;
 use meter::wire::pull::{
-    PAGE_ENTRIES_MAX, PULL_BYTES_MAX, PULL_VERSION, PullReply, PullRequest, TailDoc,
+    OPEN_CALLS_MAX, PAGE_ENTRIES_MAX, PULL_BYTES_MAX, PULL_VERSION, PullReply, PullRequest, TailDoc,
 };
+use tracing::warn;
 
 use crate::error::Error;
 use crate::ledger::post::Said;
@@ -187,7 +191,7 @@ fn read(
         entries,
         head,
         open_holds,
-        open: _,
+        open,
         oldest_hold_at_ms,
     } = reply;
     let not_a_page = |problem: String| Err(PullError::NotAPage(problem));
@@ -215,6 +219,21 @@ fn read(
         applied: *applied,
         open_holds: *open_holds,
         oldest_hold_at: oldest_hold_at_ms.map(UnixMs::new),
+        open: readable(journal, open),
     };
     Ok(Pulled { page, said })
+}
+
+/// The open calls that mean something. One that does not is left out and logged: being listed is no
+/// reason to keep a page of finished calls from being posted.
+fn readable(journal: &JournalName, open: &[OpenDoc]) -> Vec<OpenDoc> {
+    let mut calls = HashSet::new();
+    let mut is_readable = |open: &&OpenDoc| match open.hold.hold(CallNo::MIN) {
+        Ok(hold) => calls.insert(hold.call),
+        Err(error) => {
+            warn!(journal = journal.as_str(), %error, "an open call cannot be read");
+            false
+        }
+    };
+    open.iter().take(OPEN_CALLS_MAX).filter(|open| is_readable(open)).cloned().collect()
 }

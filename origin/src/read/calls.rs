@@ -83,6 +83,11 @@ pub struct Call {
     pub operation: String,
     pub subject_kind: String,
     pub subject: String,
+    /// How much of the operation's own unit was asked for; one where none is counted.
+    pub units: i64,
+    /// The interrupt of an earlier run that it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
     pub admitted_at: String,
     pub finished_at: String,
     pub ending: String,
@@ -132,6 +137,8 @@ struct Row {
     operation: String,
     subject_kind: String,
     subject_id: String,
+    units: i64,
+    resumes: Option<String>,
     group_name: String,
     price_book_id: i64,
     price: Json<PriceDoc>,
@@ -163,6 +170,8 @@ impl From<Row> for Call {
             operation: row.operation,
             subject_kind: row.subject_kind,
             subject: row.subject_id,
+            units: row.units,
+            resumes: row.resumes,
             admitted_at: clock::text(row.admitted_at),
             finished_at: clock::text(row.finished_at),
             ending: row.ending,
@@ -200,7 +209,7 @@ pub async fn read(
                   subject_kind, subject_id, group_name, price_book_id,
                   price AS "price: Json<PriceDoc>", ratio_ppm, admitted_at, finished_at, ending,
                   http_status, coze_code, source, input_tokens, output_tokens, total_tokens,
-                  chat_id, conversation_id, execute_id, log_id, amount_nanos
+                  chat_id, conversation_id, execute_id, log_id, amount_nanos, units, resumes
            FROM entry
            WHERE ($1::text IS NULL OR account_id = $1)
              AND ($2::text IS NULL OR (subject_kind = 'workflow' AND subject_id = $2))
@@ -230,6 +239,28 @@ pub async fn read(
     let next_cursor =
         last.map(|row| Place { finished_at: row.finished_at, entry_id: row.entry_id }.text());
     Ok(Calls { calls: rows.into_iter().map(Call::from).collect(), next_cursor })
+}
+
+/// One call: an account's, or anybody's.
+pub async fn one(pool: &PgPool, account: Option<&str>, call: &str) -> Result<Option<Call>, Error> {
+    // By its posting, which names the month to look into.
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT e.entry_id, e.journal_id, e.seq, e.call_id, e.account_id, e.api_key_id,
+                  e.operation, e.subject_kind, e.subject_id, e.group_name, e.price_book_id,
+                  e.price AS "price: Json<PriceDoc>", e.ratio_ppm, e.admitted_at, e.finished_at,
+                  e.ending, e.http_status, e.coze_code, e.source, e.input_tokens, e.output_tokens,
+                  e.total_tokens, e.chat_id, e.conversation_id, e.execute_id, e.log_id,
+                  e.amount_nanos, e.units, e.resumes
+           FROM posting p
+           JOIN entry e ON e.entry_id = p.posting_id AND e.finished_at = p.finished_at
+           WHERE p.call_id = $1 AND ($2::text IS NULL OR p.account_id = $2)"#,
+        call,
+        account
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(Call::from))
 }
 
 #[cfg(test)]

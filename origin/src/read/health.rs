@@ -29,6 +29,10 @@ pub struct Health {
     pub version: &'static str,
     /// Age of the oldest last pull of any journal; null while one was never pulled.
     pub last_pull_age_ms: Option<u64>,
+    /// Calls admitted and not finished, in all journals; null while the database is away.
+    pub open_calls: Option<i64>,
+    /// Age of the oldest of them; null when there is none.
+    pub oldest_open_call_age_ms: Option<u64>,
     /// The journals.
     pub journals: Vec<JournalHealth>,
     /// Open findings; null while the database is away.
@@ -86,6 +90,8 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
             uptime: uptime.as_secs(),
             version: env!("CARGO_PKG_VERSION"),
             last_pull_age_ms: None,
+            open_calls: None,
+            oldest_open_call_age_ms: None,
             journals: Vec::new(),
             findings_open: None,
         };
@@ -98,12 +104,16 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
         let stale = journal.last_pull_age_ms.is_none_or(|age| age > stale_ms);
         journal.stopped_by.is_some() || (stale && !is_young)
     };
+    let open_calls =
+        journals.iter().fold(0_i64, |sum, journal| sum.saturating_add(journal.open_holds));
     Health {
         status: if journals.iter().any(is_bad) { "degraded" } else { "ok" },
         database: "connected",
         uptime: uptime.as_secs(),
         version: env!("CARGO_PKG_VERSION"),
         last_pull_age_ms: ages.and_then(|ages| ages.into_iter().max()),
+        open_calls: Some(open_calls),
+        oldest_open_call_age_ms: journals.iter().filter_map(|j| j.oldest_hold_age_ms).max(),
         journals,
         findings_open: Some(findings_open),
     }

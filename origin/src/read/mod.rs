@@ -7,4 +7,5 @@ pub mod balance;
 pub mod calls;
 pub mod days;
 pub mod health;
+pub mod open;
 pub mod summary;

@@ -26,14 +26,14 @@ fn command(tester: &Tester) -> Command {
 }
 
 /// Exit code, standard output, standard error.
-async fn weir(tester: &Tester, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) async fn weir(tester: &Tester, arguments: &[&str]) -> (i32, String, String) {
     let output = command(tester).args(arguments).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// The JSON that a command answers when all goes well.
-async fn answer(tester: &Tester, arguments: &[&str]) -> Value {
+pub(crate) async fn answer(tester: &Tester, arguments: &[&str]) -> Value {
     let (code, out, err) = weir(tester, &[&["--json"], arguments].concat()).await;
     assert_eq!(code, 0, "{arguments:?}: {err}");
     serde_json::from_str(&out).unwrap()

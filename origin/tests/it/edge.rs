@@ -14,7 +14,8 @@ use jwt_compact::alg::Ed25519;
 use jwt_compact::prelude::*;
 use meter::entry::{Entry, Facts, Tail};
 use meter::wire::claims::{PublicKeyDoc, PullClaims};
-use meter::wire::pull::{AccountDoc, PULL_VERSION, PullReply, PullRequest, TailDoc};
+use meter::wire::explained::OpenDoc;
+use meter::wire::pull::{AccountDoc, OrderDoc, PULL_VERSION, PullReply, PullRequest, TailDoc};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -32,6 +33,12 @@ pub(crate) struct FakeJournal {
     pub(crate) revoked: BTreeSet<String>,
     /// The version of the price book that it was told.
     pub(crate) book: Option<u32>,
+    /// The orders it was told, in order, however often.
+    pub(crate) orders: Vec<OrderDoc>,
+    /// The open calls that it lists.
+    pub(crate) open: Vec<OpenDoc>,
+    /// How many it says are open.
+    pub(crate) open_holds: u64,
     /// Every request that came, in order.
     pub(crate) requests: Vec<PullRequest>,
     /// How its next answers go wrong.
@@ -66,6 +73,9 @@ impl Default for FakeJournal {
             accounts: BTreeMap::new(),
             revoked: BTreeSet::new(),
             book: None,
+            orders: Vec::new(),
+            open: Vec::new(),
+            open_holds: 2,
             requests: Vec::new(),
             fault: None,
         }
@@ -85,6 +95,7 @@ impl FakeJournal {
 
     fn apply(&mut self, request: &PullRequest) {
         let Some(changes) = &request.changes else { return };
+        self.orders.extend(changes.orders.iter().cloned());
         // Older ones are ignored.
         if changes.upto <= self.applied {
             return;
@@ -115,8 +126,8 @@ impl FakeJournal {
             applied: self.applied,
             entries: page.map(Into::into).collect(),
             head: TailDoc::from(&self.head()),
-            open_holds: 2,
-            open: Vec::new(),
+            open_holds: self.open_holds,
+            open: self.open.clone(),
             oldest_hold_at_ms: Some(crate::facts::BEGAN_MS),
         }
     }

@@ -2,6 +2,7 @@
 
 use meter::entry::{Ending, Facts};
 use meter::ids::{Group, UpstreamId};
+use meter::journal::{CallNo, Hold};
 use meter::money::Nanos;
 use meter::outcome::{Reading, Source};
 use meter::price::PriceBook;
@@ -9,6 +10,8 @@ use meter::request::{Asked, Subject, SubjectKind};
 use meter::route::Operation;
 use meter::time::UnixMs;
 use meter::usage::{Usage, WorkIds};
+use meter::wire::explained::OpenDoc;
+use meter::wire::stored::HoldDoc;
 
 /// 2025-11-21T04:40:00Z; calls finish a second apart from here on.
 pub(crate) const BEGAN_MS: u64 = 1_763_700_000_000;
@@ -56,4 +59,31 @@ pub(crate) fn to_workflow(facts: Facts, workflow: &str) -> Facts {
     let id: UpstreamId = workflow.parse().unwrap();
     let subject = Subject { kind: SubjectKind::Workflow, id };
     Facts { asked: Asked { subject, ..facts.asked }, ..facts }
+}
+
+/// The same call while it was still open.
+pub(crate) fn still_open(facts: Facts) -> OpenDoc {
+    let amount = facts.terms.hold(facts.asked.units).unwrap();
+    let hold = Hold {
+        call_no: CallNo::MIN,
+        call: facts.call,
+        account: facts.account,
+        key: facts.key,
+        asked: facts.asked,
+        group: facts.group,
+        terms: facts.terms,
+        amount,
+        admitted_at: facts.admitted_at,
+        status: None,
+        ids: facts.ids,
+        used: None,
+        billed: None,
+        idempotency: None,
+    };
+    OpenDoc {
+        hold: HoldDoc::from(&hold),
+        waits_for: "upstream's answer".to_owned(),
+        asked: 3,
+        due_at_ms: BEGAN_MS + 60_000,
+    }
 }

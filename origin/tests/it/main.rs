@@ -14,6 +14,7 @@ mod commands;
 mod edge;
 mod facts;
 mod faults;
+mod open;
 mod posting;
 mod pulling;
 mod reading;

@@ -19,7 +19,7 @@ use crate::facts::{cost, run};
 use crate::tester::{J0, Sums, Tester, journal};
 
 /// What a journal says along with a page when nothing is special about it.
-const SAID: Said = Said { applied: 0, open_holds: 0, oldest_hold_at: None };
+static SAID: Said = Said { applied: 0, open_holds: 0, oldest_hold_at: None, open: Vec::new() };
 
 /// Finishes calls of 1, 2, 4, 8 … tokens.
 fn finish(tester: &Tester, account: &str, numbers: std::ops::Range<u32>) {

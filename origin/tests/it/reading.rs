@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use meter::entry::{Ending, Facts};
 use meter::money::Nanos;
+use meter::request::Asked;
 use meter::time::UnixMs;
 use origin::clock;
 use origin::key;
@@ -68,6 +69,11 @@ async fn a_call_is_listed_with_all_that_is_known_of_it() {
         status: Some(200),
         code: Some(4200),
         amount: Nanos::ZERO,
+        asked: Asked {
+            units: 7,
+            resumes: Some("7500000000000000001/2".parse().unwrap()),
+            ..run(2, &account.account_id, 0).asked
+        },
         ..run(2, &account.account_id, 0)
     };
     tester.edge.journal(J0, |journal| {
@@ -84,6 +90,7 @@ async fn a_call_is_listed_with_all_that_is_known_of_it() {
         "operation": "workflow_run",
         "subject_kind": "workflow",
         "subject": WORKFLOW,
+        "units": 1,
         "admitted_at": "2025-11-21T04:40:00.500Z",
         "finished_at": "2025-11-21T04:40:01.000Z",
         "ending": "settled",
@@ -109,9 +116,13 @@ async fn a_call_is_listed_with_all_that_is_known_of_it() {
         "seq": 1,
     });
     assert_eq!(answer["calls"][1], want);
+    let one = format!("/api/v1/calls/c{}-1", account.account_id);
+    assert_eq!(origin.as_admin(&one).await, (200, want));
     let failed = &answer["calls"][0];
     assert_eq!((&failed["ending"], &failed["code"]), (&json!("released"), &json!(4200)));
     assert_eq!(failed["amount_nanos"], 0);
+    assert_eq!(failed["units"], 7);
+    assert_eq!(failed["resumes"], "7500000000000000001/2");
     assert_eq!(answer["next_cursor"], Value::Null);
 }
 

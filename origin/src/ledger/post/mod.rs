@@ -16,6 +16,7 @@
 //! statement.
 
 mod credit;
+mod open;
 mod page;
 mod write;
 

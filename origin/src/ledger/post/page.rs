@@ -7,6 +7,7 @@ use meter::ids::{AccountId, Epoch, JournalName};
 use meter::price::PriceBook;
 use meter::reconcile::{self, Code, Cursor, Finding, Known, Page, Verified};
 use meter::time::UnixMs;
+use meter::wire::explained::OpenDoc;
 use sqlx::{PgConnection, PgPool};
 
 use crate::clock;
@@ -16,11 +17,11 @@ use crate::journal;
 use crate::ledger::finding;
 use crate::price;
 
-use super::one_row;
 use super::write::write_entries;
+use super::{one_row, open};
 
 /// What a journal said of itself along with a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
     /// The revision of the last changes it applied.
     pub applied: u64,
@@ -28,6 +29,8 @@ pub struct Said {
     pub open_holds: u64,
     /// When the oldest of them was admitted.
     pub oldest_hold_at: Option<UnixMs>,
+    /// The oldest of them, as far as they were listed. Each call stands there once.
+    pub open: Vec<OpenDoc>,
 }
 
 /// What became of a page.
@@ -79,6 +82,7 @@ pub async fn page(
     let epoch = page.epoch.clone();
     let head = page.head;
     note_said(&mut tx, name, &page, said, now).await?;
+    open::replace(&mut tx, name, &said.open).await?;
     if let Some(finding) = ledger_behind(&journal, &epoch, said) {
         raise_revision(&mut tx, name, said).await?;
         finding::record(&mut tx, name, epoch.as_str(), &[finding]).await?;
