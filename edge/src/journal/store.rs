@@ -350,3 +350,7 @@ fn nanos(value: Option<&Value>) -> Result<Nanos, SqlError> {
         .map(Nanos::new)
         .map_err(|_| SqlError(format!("{text:?} where an amount is stored")))
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
