@@ -4,6 +4,7 @@ use crate::entry::{Ending, Entry, Facts};
 use crate::ids::{AccountId, CallId};
 use crate::money::Nanos;
 use crate::outcome::{Outcome, Reading, Source, Told, decide};
+use crate::route::Operation;
 use crate::time::UnixMs;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
@@ -113,6 +114,11 @@ impl Journal {
             // One piece of work, one charge: another call has it.
             let end = (Ending::Released, Reading { usage: None, source: Source::Reported });
             return self.finish(no, end, status, &observed, now);
+        }
+        if open.hold.asked.operation == Operation::Chatflow && observed.stage == Stage::AwaitsTools
+        {
+            // What answers a chatflow is a chat of its own, so this one is over (contract §9 no. 13).
+            observed.stage = Stage::Interrupted;
         }
         observed.usage = open.hold.usage_in_all(told, observed.usage);
         let status_kept = match told {
