@@ -14,7 +14,7 @@ use crate::reply::{self, Failure};
 
 /// The balance, in the units and under the names that the origin uses too.
 #[derive(Serialize)]
-struct Balance {
+struct AccountBalance {
     account: String,
     credits_nanos: i64,
     spent_nanos: i64,
@@ -44,11 +44,11 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, Fai
     }
 }
 
-fn balance(account: String, standing: &StandingDoc) -> Result<Balance, Reason> {
+fn balance(account: String, standing: &StandingDoc) -> Result<AccountBalance, Reason> {
     let StandingDoc { credits_nanos, spent_nanos, held_nanos } = *standing;
     let balance = Nanos::new(credits_nanos).minus(Nanos::new(spent_nanos));
     let balance = balance.map_err(|_| Reason::Internal)?;
-    Ok(Balance {
+    Ok(AccountBalance {
         account,
         credits_nanos,
         spent_nanos,
