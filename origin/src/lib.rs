@@ -6,7 +6,7 @@
 //!
 //! # Order
 //! The modules stand in the order of the path: what everything leans on, who pays and for how much,
-//! what is pulled, posted and read, and the two ways in, HTTP and the command line.
+//! what is pulled, posted, read and decided by hand, and the two ways in, HTTP and the command line.
 
 // What everything leans on.
 pub mod clock;
@@ -25,8 +25,9 @@ pub mod price;
 pub mod ledger;
 pub mod pull;
 
-// What comes out of it, and how to ask.
+// What comes out of it, what a person decides, and how to ask.
 pub mod read;
+pub mod order;
 pub mod http;
 pub mod config;
 pub mod cli;

@@ -8,6 +8,7 @@
 mod account;
 mod amount;
 mod answer;
+mod call;
 mod key;
 mod price;
 mod reconcile;
@@ -62,6 +63,9 @@ enum Command {
     /// Set, clear and list prices and group ratios
     #[command(subcommand)]
     Price(price::PriceCommand),
+    /// Decide by hand about calls that are still open
+    #[command(subcommand)]
+    Call(call::CallCommand),
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -87,6 +91,7 @@ impl Cli {
             Command::Key(key) => key.run().await,
             Command::Credit(credit) => credit.run().await,
             Command::Price(price) => price.run().await,
+            Command::Call(call) => call.run().await,
             Command::Report(report) => report.run().await,
         }
     }

@@ -7,15 +7,17 @@
 //! pull; whole states are sent, so a newer state than N's does no harm.
 //!
 //! # Bounds
-//! At most [`CHANGES_MAX`] accounts and as many revoked keys; `upto` says how far they really go.
+//! At most [`CHANGES_MAX`] accounts, as many revoked keys and [`ORDERS_MAX`] orders; `upto` says how far
+//! they really go.
 
 use meter::account::{Account, Overdraft, Status};
 use meter::money::Nanos;
-use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes};
+use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes, ORDERS_MAX, OrderDoc};
 use sqlx::PgConnection;
 
 use crate::error::Error;
 use crate::journal::Journal;
+use crate::order::OrderRow;
 use crate::price;
 
 /// Something with the revision at which it changed.
@@ -33,22 +35,19 @@ pub async fn read(
         return Ok(None);
     }
     let mut upto = journal.revision;
-    let accounts = cut(accounts(connection, journal).await?, &mut upto);
-    let revoked_keys = cut(revoked_keys(connection, journal).await?, &mut upto);
+    let accounts = cut(accounts(connection, journal).await?, CHANGES_MAX, &mut upto);
+    let revoked_keys = cut(revoked_keys(connection, journal).await?, CHANGES_MAX, &mut upto);
+    let orders = cut(orders(connection, journal).await?, ORDERS_MAX, &mut upto);
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let accounts: Vec<AccountDoc> = accounts.into_iter().filter_map(within).collect();
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let revoked_keys = revoked_keys.into_iter().filter_map(within).collect();
+    let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
+    let orders = orders.into_iter().filter_map(within).collect();
     let book_is_new = journal.book_revision > journal.applied && journal.book_revision <= upto;
     let book =
         if book_is_new { Some(price::document(connection, journal.book).await?) } else { None };
-    Ok(Some(Changes {
-        upto: u64::try_from(upto)?,
-        accounts,
-        revoked_keys,
-        book,
-        orders: Vec::new(),
-    }))
+    Ok(Some(Changes { upto: u64::try_from(upto)?, accounts, revoked_keys, book, orders }))
 }
 
 /// A store that was lost and began anew is told nothing: it would let its accounts spend their credits
@@ -61,17 +60,17 @@ fn is_the_store_we_know(journal: &Journal) -> bool {
 }
 
 /// Keeps what fits into one request. What is left out begins at a revision that `upto` then stays below.
-fn cut<T>(mut changed: Vec<At<T>>, upto: &mut i64) -> Vec<At<T>> {
-    if let Some(left_out) = changed.get(CHANGES_MAX) {
+fn cut<T>(mut changed: Vec<At<T>>, max: usize, upto: &mut i64) -> Vec<At<T>> {
+    if let Some(left_out) = changed.get(max) {
         *upto = (*upto).min(left_out.revision.saturating_sub(1));
     }
-    changed.truncate(CHANGES_MAX);
+    changed.truncate(max);
     changed
 }
 
 /// One more than fits, so that it shows whether something is left out.
-fn limit() -> Result<i64, Error> {
-    Ok(i64::try_from(CHANGES_MAX)?.saturating_add(1))
+fn limit(max: usize) -> Result<i64, Error> {
+    Ok(i64::try_from(max)?.saturating_add(1))
 }
 
 async fn accounts(
@@ -87,7 +86,7 @@ async fn accounts(
         journal.name.as_str(),
         journal.applied,
         journal.revision,
-        limit()?
+        limit(CHANGES_MAX)?
     )
     .fetch_all(connection)
     .await?;
@@ -122,9 +121,45 @@ async fn revoked_keys(
         journal.name.as_str(),
         journal.applied,
         journal.revision,
-        limit()?
+        limit(CHANGES_MAX)?
     )
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| At { revision: row.revision, value: row.api_key_id }).collect())
+}
+
+async fn orders(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Vec<At<OrderDoc>>, Error> {
+    let rows = sqlx::query!(
+        "SELECT call_id, journal_id, action, input_tokens, output_tokens, total_tokens, reason,
+                actor, created_at, revision
+         FROM call_order
+         WHERE journal_id = $1 AND revision > $2 AND revision <= $3
+         ORDER BY revision LIMIT $4",
+        journal.name.as_str(),
+        journal.applied,
+        journal.revision,
+        limit(ORDERS_MAX)?
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let order = OrderRow {
+                call_id: row.call_id,
+                journal_id: row.journal_id,
+                action: row.action,
+                input_tokens: row.input_tokens,
+                output_tokens: row.output_tokens,
+                total_tokens: row.total_tokens,
+                reason: row.reason,
+                actor: row.actor,
+                created_at: row.created_at,
+            };
+            let value = OrderDoc { action: order.action()?, call: order.call_id };
+            Ok(At { revision: row.revision, value })
+        })
+        .collect()
 }

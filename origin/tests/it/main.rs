@@ -15,6 +15,7 @@ mod edge;
 mod facts;
 mod faults;
 mod open;
+mod ordering;
 mod posting;
 mod pulling;
 mod reading;
