@@ -129,7 +129,7 @@ impl Journal {
         let amount = terms.hold(asked.units).map_err(|_| Reason::BalanceExhausted)?;
         standing.check(amount)?;
         let execution = asked.resumed_execution();
-        let billed = execution.as_ref().and_then(|execution| self.recent.billed(execution));
+        let billed = execution.as_ref().and_then(|run| self.recent.billed(&account, run));
         let idempotency = attempt.as_ref().map(|attempt| attempt.key.clone());
         let kept = attempt.map(|Attempt { key, request }| Kept {
             key,

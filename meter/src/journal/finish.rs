@@ -243,6 +243,9 @@ impl Journal {
         let usage = entry.facts.reading.usage.filter(|_| entry.facts.ending == Ending::Settled)?;
         let call_no = self.by_work.get(entry.facts.ids.execution.as_ref()?)?;
         let hold = &mut self.open.get_mut(call_no)?.hold;
+        if hold.account != entry.facts.account {
+            return None;
+        }
         hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
         Some(Effect::UpdateHold(hold.clone()))
     }

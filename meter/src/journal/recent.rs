@@ -21,18 +21,12 @@ pub(super) struct Known {
     work: Vec<UpstreamId>,
 }
 
-/// A piece of work under which something was billed.
-#[derive(Debug, Clone)]
-struct Worked {
-    account: AccountId,
-    usage: Option<Usage>,
-}
-
 /// The last [`RECENT_MAX`] finished calls.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     by_call: BTreeMap<CallId, Known>,
-    by_work: BTreeMap<UpstreamId, Worked>,
+    /// What was billed for a piece of work, to each account by itself: its name may be a caller's word.
+    by_work: BTreeMap<(AccountId, UpstreamId), Option<Usage>>,
     order: VecDeque<CallId>,
 }
 
@@ -43,12 +37,12 @@ impl Recent {
 
     /// Whether this work was billed to this account.
     pub(super) fn was_billed(&self, account: &AccountId, work: &UpstreamId) -> bool {
-        self.by_work.get(work).is_some_and(|worked| worked.account == *account)
+        self.by_work.contains_key(&(account.clone(), work.clone()))
     }
 
-    /// What was billed for this work, over all its calls.
-    pub(super) fn billed(&self, work: &UpstreamId) -> Option<Usage> {
-        self.by_work.get(work).and_then(|worked| worked.usage)
+    /// What was billed to this account for this work, over all its calls.
+    pub(super) fn billed(&self, account: &AccountId, work: &UpstreamId) -> Option<Usage> {
+        self.by_work.get(&(account.clone(), work.clone())).copied().flatten()
     }
 
     pub(super) fn remember(&mut self, facts: &Facts) {
@@ -57,9 +51,8 @@ impl Recent {
         let work = [&ids.chat, &ids.execution].into_iter().flatten().filter(|_| settled);
         let work: Vec<UpstreamId> = work.cloned().collect();
         for id in &work {
-            let worked = Worked { account: account.clone(), usage: None };
-            let worked = self.by_work.entry(id.clone()).or_insert(worked);
-            worked.usage = match (worked.usage, reading.usage) {
+            let billed = self.by_work.entry((account.clone(), id.clone())).or_default();
+            *billed = match (*billed, reading.usage) {
                 (Some(before), Some(now)) => Some(before.plus(now)),
                 (before, now) => before.or(now),
             };
@@ -75,8 +68,9 @@ impl Recent {
 
     fn forget_oldest(&mut self) {
         let oldest = self.order.pop_front().and_then(|oldest| self.by_call.remove(&oldest));
-        for id in oldest.map(|known| known.work).unwrap_or_default() {
-            self.by_work.remove(&id);
+        let Some(Known { account, work, .. }) = oldest else { return };
+        for id in work {
+            self.by_work.remove(&(account.clone(), id));
         }
     }
 }
