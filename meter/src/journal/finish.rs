@@ -115,18 +115,18 @@ impl Journal {
             let end = (Ending::Released, Reading { usage: None, source: Source::Reported });
             return self.finish(no, end, status, &observed, now);
         }
-        if open.hold.asked.operation == Operation::Chatflow && observed.stage == Stage::AwaitsTools
-        {
-            // What answers a chatflow is a chat of its own, so this one is over (contract §9 no. 13).
-            observed.stage = Stage::Interrupted;
-        }
+        // What answers a chatflow is a chat of its own, so this one is over and there is nothing more
+        // to ask about (contract §9 no. 13).
+        let is_over = open.hold.asked.operation == Operation::Chatflow
+            && observed.stage == Stage::AwaitsTools;
+        let can_ask = ids.can_be_asked() && !is_over;
         observed.usage = open.hold.usage_in_all(told, observed.usage);
         let status_kept = match told {
             Told::ByReply => status,
             Told::ByAsking => open.hold.status.or(status),
         };
         let reading = |source| Reading { usage: observed.usage, source };
-        let end = match decide(status, &observed, told, ids.can_be_asked()) {
+        let end = match decide(status, &observed, told, can_ask) {
             Outcome::AskLater => {
                 let used = observed.usage.filter(|_| observed.stage == Stage::AwaitsTools);
                 return self.keep_asking(no, ids, status_kept, used, now);
