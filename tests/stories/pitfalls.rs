@@ -25,6 +25,8 @@ async fn a_chatflow_that_goes_on_is_a_second_call() {
     tester.call("/v1/workflows/chat", &body).await.text().await.unwrap();
     let calls = tester.calls(2).await;
     assert_ne!(calls[0]["chat_id"], calls[1]["chat_id"]);
+    // Neither used anything before it asked, and nothing is left open for the answer.
+    assert!(calls.iter().all(|call| call["ending"] == "released"), "{calls:#?}");
     agree(&tester, &[workflow]).await;
 }
 

@@ -132,7 +132,7 @@ impl Tester {
         })
         .await;
         calls.reverse();
-        self.check_balance(&calls).await;
+        self.check_balance().await;
         calls
     }
 
@@ -149,16 +149,25 @@ impl Tester {
         }
     }
 
-    /// Balance at the edge = balance at the origin = credits − Σ amounts.
-    pub(crate) async fn check_balance(&self, calls: &[Value]) {
-        let spent: i64 = calls.iter().map(|call| call["amount_nanos"].as_i64().unwrap()).sum();
-        let origin = self.origin("/api/v1/token-usage/balance").await;
-        let credits = origin["credits_nanos"].as_i64().unwrap();
-        assert_eq!(origin["spent_nanos"], spent);
-        assert_eq!(origin["balance_nanos"], credits - spent);
-        let edge = self.balance_at_edge().await;
-        assert_eq!(edge["credits_nanos"], credits);
-        assert_eq!(edge["spent_nanos"], spent);
+    /// Waits until balance at the edge = balance at the origin = credits − Σ amounts.
+    ///
+    /// What is looked at in turn may move in between, while calls still end; a difference that stays
+    /// is a failure.
+    pub(crate) async fn check_balance(&self) {
+        until("credits, calls and both balances to agree", async || {
+            let calls = self.every_call().await;
+            let spent: i64 = calls.iter().map(|call| call["amount_nanos"].as_i64().unwrap()).sum();
+            let origin = self.origin("/api/v1/token-usage/balance").await;
+            let edge = self.balance_at_edge().await;
+            let credits = origin["credits_nanos"].as_i64().unwrap();
+            let agreed = [&origin, &edge].into_iter().all(|side| {
+                side["credits_nanos"] == credits
+                    && side["spent_nanos"] == spent
+                    && side["balance_nanos"] == credits - spent
+            });
+            agreed.then_some(())
+        })
+        .await;
     }
 
     /// The live balance.
