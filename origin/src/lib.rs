@@ -14,6 +14,7 @@ pub mod draw;
 pub mod error;
 pub mod database;
 pub mod signing;
+pub mod https;
 
 // Who pays, and for how much.
 pub mod journal;

@@ -6,16 +6,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use axum::http::{Request, StatusCode};
+use http_body_util::Full;
 use meter::entry::{Entry, Tail};
 use meter::ids::JournalName;
 use meter::journal::CallNo;
@@ -29,15 +24,12 @@ use meter::wire::pull::{
 use tracing::warn;
 
 use crate::error::Error;
+use crate::https::{Failure, Https, Limits};
 use crate::ledger::post::Said;
 use crate::signing::Signer;
 
 /// Longest pull, from connecting to the last byte: a megabyte from the other side of the world.
 pub const PULL_MS_MAX: u64 = 30_000;
-/// Longest time for the connection alone.
-const CONNECT_MS_MAX: u64 = 5_000;
-/// How long an idle connection is kept for the next pull; longer than the usual interval.
-const IDLE_MS_MAX: u64 = 30_000;
 /// Characters of a refusal's body that are told to the operator.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -47,15 +39,9 @@ pub enum PullError {
     /// It could not be signed, or something at the origin is wrong.
     #[error(transparent)]
     Origin(#[from] Error),
-    /// The edge did not answer.
-    #[error("the edge could not be reached: {0}")]
-    Unreachable(String),
-    /// The edge took too long.
-    #[error("the edge did not answer within {PULL_MS_MAX} ms")]
-    TooSlow,
-    /// The edge answered with more than a page.
-    #[error("the edge's answer has more than {PULL_BYTES_MAX} bytes")]
-    TooLarge,
+    /// The edge did not answer, or not in time, or with more than a page.
+    #[error(transparent)]
+    NoAnswer(#[from] Failure),
     /// The edge said no.
     #[error("the edge answered {status}: {detail}")]
     Refused {
@@ -86,35 +72,14 @@ pub struct Pulled {
 
 /// The seam to the edge.
 pub struct Edge {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    url: String,
+    https: Https,
     signer: Arc<Signer>,
 }
 
 impl Edge {
     /// The edge at this URL, pulled with this key.
     pub fn new(url: &str, signer: Arc<Signer>) -> Result<Self, Error> {
-        const FIELD: &str = "WEIR_EDGE_URL";
-        let uri: Uri = url.parse().map_err(|error| Error::invalid(FIELD, error))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-            return Err(Error::invalid(FIELD, "is not an http or https URL"));
-        }
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(Duration::from_millis(CONNECT_MS_MAX)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| {
-                Error::invalid(FIELD, format_args!("needs root certificates: {error}"))
-            })?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_millis(IDLE_MS_MAX))
-            .build(connector);
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), signer })
+        Ok(Self { https: Https::new(url)?, signer })
     }
 
     /// Pulls one page.
@@ -124,10 +89,7 @@ impl Edge {
         request: &PullRequest,
         now: UnixMs,
     ) -> Result<Pulled, PullError> {
-        let limit = Duration::from_millis(PULL_MS_MAX);
-        let (status, body) = tokio::time::timeout(limit, self.send(journal, request, now))
-            .await
-            .map_err(|_| PullError::TooSlow)??;
+        let (status, body) = self.send(journal, request, now).await?;
         if status != StatusCode::OK {
             let detail = String::from_utf8_lossy(&body).chars().take(DETAIL_CHARS_MAX).collect();
             return Err(PullError::Refused { status, detail });
@@ -146,35 +108,14 @@ impl Edge {
         let token = self.signer.pull_token(journal, now)?;
         let body =
             serde_json::to_vec(request).map_err(|error| Error::impossible("journal", error))?;
-        let request = Request::post(format!("{}/_weir/journals/{journal}/pull", self.url))
+        let request = Request::post(self.https.url(&format!("/_weir/journals/{journal}/pull")))
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| Error::invalid("WEIR_EDGE_URL", error))?;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| PullError::Unreachable(innermost(&error)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), PULL_BYTES_MAX).collect().await;
-        match body {
-            Ok(body) => Ok((status, body.to_bytes())),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(PullError::TooLarge)
-            }
-            Err(error) => Err(PullError::Unreachable(innermost(error.as_ref()))),
-        }
+        let limits = Limits { ms_max: PULL_MS_MAX, bytes_max: PULL_BYTES_MAX };
+        Ok(self.https.send(request, limits).await?)
     }
-}
-
-/// What really went wrong: the outer errors only say that something did.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Reads an answer as a page of this journal.
