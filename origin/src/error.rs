@@ -16,6 +16,7 @@ use tracing::error;
 
 use crate::clock::TimeOutOfRange;
 use crate::draw;
+use crate::https::Failure;
 
 /// Something went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,12 @@ pub enum Error {
         /// By what.
         problem: String,
     },
+    /// The edge could not be asked.
+    #[error(transparent)]
+    NoAnswer(#[from] Failure),
+    /// The edge would not say.
+    #[error("the edge answered {0}")]
+    Edge(u16),
     /// No such path, or not with this method.
     #[error("nothing is served here")]
     NoRoute,

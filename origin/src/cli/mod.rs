@@ -9,6 +9,7 @@ mod account;
 mod amount;
 mod answer;
 mod call;
+mod explain;
 mod key;
 mod price;
 mod reconcile;
@@ -66,6 +67,8 @@ enum Command {
     /// Decide by hand about calls that are still open
     #[command(subcommand)]
     Call(call::CallCommand),
+    /// Say why a call stands as it does: its terms, its reading, its charge, its place in the books
+    Explain(explain::Explain),
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -92,6 +95,7 @@ impl Cli {
             Command::Credit(credit) => credit.run().await,
             Command::Price(price) => price.run().await,
             Command::Call(call) => call.run().await,
+            Command::Explain(explain) => explain.run().await,
             Command::Report(report) => report.run().await,
         }
     }

@@ -1,4 +1,4 @@
-//! Calls: a page of them, those that are open, and one.
+//! Calls: a page of them, those that are open, one, and why it stands as it does.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use meter::ids::CallId;
 use crate::clock;
 use crate::error::Error;
 use crate::read::calls::{self, Call, Calls, Filter, PAGE_CALLS_DEFAULT, PAGE_CALLS_MAX, Place};
+use crate::read::explain::{self, Explanation};
 use crate::read::open::{self, OpenCalls};
 
 use super::authenticate::Viewer;
@@ -75,4 +76,15 @@ pub(super) async fn one(
     let account = viewer.account(&site.pool, None).await?;
     let found = calls::one(&site.pool, account.as_deref(), call.as_str()).await?;
     found.map(Json).ok_or_else(|| Error::CallUnknown(call.to_string()))
+}
+
+pub(super) async fn explain(
+    State(site): State<Arc<Site>>,
+    viewer: Viewer,
+    Named(call): Named,
+    Query(pairs): Pairs,
+) -> Result<Json<Explanation>, Error> {
+    Parameters::new(pairs)?.end()?;
+    let account = viewer.account(&site.pool, None).await?;
+    Ok(Json(explain::read(&site.pool, account.as_deref(), &call, clock::now()).await?))
 }

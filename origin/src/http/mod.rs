@@ -49,6 +49,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/open", get(calls::open))
         .route("/api/v1/calls/{call}", get(calls::one))
+        .route("/api/v1/calls/{call}/explain", get(calls::explain))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(site)

@@ -6,6 +6,7 @@
 pub mod balance;
 pub mod calls;
 pub mod days;
+pub mod explain;
 pub mod health;
 pub mod open;
 pub mod summary;

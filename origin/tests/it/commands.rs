@@ -27,7 +27,17 @@ fn command(tester: &Tester) -> Command {
 
 /// Exit code, standard output, standard error.
 pub(crate) async fn weir(tester: &Tester, arguments: &[&str]) -> (i32, String, String) {
-    let output = command(tester).args(arguments).output().await.unwrap();
+    weir_with(tester, arguments, &[]).await
+}
+
+/// The same with these further settings in its environment.
+pub(crate) async fn weir_with(
+    tester: &Tester,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> (i32, String, String) {
+    let mut command = command(tester);
+    let output = command.args(arguments).envs(settings.iter().copied()).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }

@@ -7,14 +7,14 @@ use axum::extract::{Path, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::alg::Ed25519;
 use jwt_compact::prelude::*;
 use meter::entry::{Entry, Facts, Tail};
 use meter::wire::claims::{PublicKeyDoc, PullClaims};
-use meter::wire::explained::OpenDoc;
+use meter::wire::explained::{ExplainedDoc, OpenDoc};
 use meter::wire::pull::{AccountDoc, OrderDoc, PULL_VERSION, PullReply, PullRequest, TailDoc};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -133,7 +133,11 @@ impl FakeJournal {
     }
 }
 
+/// What it says about calls: by call and key.
+type Explained = BTreeMap<(String, String), ExplainedDoc>;
+
 struct Shared {
+    explained: Mutex<Explained>,
     journals: Mutex<BTreeMap<String, FakeJournal>>,
     public: PublicKeyDoc,
     answered: watch::Sender<u64>,
@@ -150,14 +154,22 @@ impl FakeEdge {
     /// An edge that is configured with this public key.
     pub(crate) async fn start(public: PublicKeyDoc) -> Self {
         let journals = Mutex::default();
-        let shared = Arc::new(Shared { journals, public, answered: watch::Sender::new(0) });
+        let (explained, answered) = (Mutex::default(), watch::Sender::new(0));
+        let shared = Arc::new(Shared { explained, journals, public, answered });
         let router = Router::new()
             .route("/_weir/journals/{name}/pull", post(pull))
+            .route("/api/v1/calls/{call}/explain", get(explain))
             .with_state(Arc::clone(&shared));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, router).into_future());
         Self { url, shared }
+    }
+
+    /// What it is to say about a call to whoever asks with this key.
+    pub(crate) fn explain(&self, call: &str, key: &str, doc: ExplainedDoc) {
+        let asked = (call.to_owned(), key.to_owned());
+        self.shared.explained.lock().unwrap().insert(asked, doc);
     }
 
     /// Looks at or changes a journal.
@@ -176,6 +188,20 @@ impl FakeEdge {
 
 fn lock(shared: &Shared) -> MutexGuard<'_, BTreeMap<String, FakeJournal>> {
     shared.journals.lock().unwrap()
+}
+
+async fn explain(
+    State(shared): State<Arc<Shared>>,
+    Path(call): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+    match shared.explained.lock().unwrap().get(&(call, key.to_owned())) {
+        Some(doc) => Json(doc).into_response(),
+        None if key == "sk-other" => StatusCode::UNAUTHORIZED.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn pull(

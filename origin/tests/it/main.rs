@@ -12,6 +12,7 @@
 
 mod commands;
 mod edge;
+mod explaining;
 mod facts;
 mod faults;
 mod open;

@@ -1,0 +1,265 @@
+//! How a charge comes about, as a line of arithmetic that can be checked by hand.
+
+use meter::entry::{Ending, Facts};
+use meter::money::{NANOS_PER_QUOTA, Nanos, PPM, Ratio};
+use meter::price::{Price, RATE_TOKENS};
+use serde::Serialize;
+
+use super::ratio_text;
+
+/// Nanos of a rate for a million tokens that make one nano a token, as money prints it: what is printed
+/// as currency is divided by a thousand millions.
+const CURRENCY_PER_RATE: i64 = 1_000;
+
+/// What a call cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Charge {
+    /// The amount, as the journal charged it.
+    pub amount_nanos: i64,
+    /// The same in quota.
+    pub amount_quota: String,
+    /// How it comes about.
+    pub arithmetic: String,
+    /// The amount, derived again here; `None` when that does not fit.
+    pub derived_nanos: Option<i64>,
+    /// Whether the two are equal.
+    pub equals: bool,
+}
+
+impl Charge {
+    pub(super) fn of(facts: &Facts) -> Self {
+        let derived = facts.derived_amount().ok();
+        Self {
+            amount_nanos: facts.amount.get(),
+            amount_quota: facts.amount.in_quota().to_string(),
+            arithmetic: arithmetic(facts, derived),
+            derived_nanos: derived.map(Nanos::get),
+            equals: derived == Some(facts.amount),
+        }
+    }
+}
+
+fn arithmetic(facts: &Facts, derived: Option<Nanos>) -> String {
+    let nothing = |why: &str| format!("nothing: {why}");
+    match facts.ending {
+        Ending::Settled => {}
+        Ending::Released => return nothing("it was released"),
+        Ending::Expired => return nothing("it expired"),
+    }
+    let terms = &facts.terms;
+    let units = facts.asked.units;
+    let cost = match terms.price {
+        Price::Free => return nothing("it is free"),
+        Price::PerCall { amount } => Cost {
+            text: format!("1 call × {amount} nano"),
+            millionths: product(amount.get(), RATE_TOKENS),
+        },
+        Price::PerUnit { amount } => Cost {
+            text: format!("{units} units × {amount} nano"),
+            millionths: product(amount.get(), RATE_TOKENS)
+                .and_then(|each| each.checked_mul(i128::from(units))),
+        },
+        Price::PerToken { input_per_million, output_per_million } => {
+            let Some(usage) = facts.reading.usage else {
+                return nothing("the usage is unknown, and nothing is guessed");
+            };
+            match (usage.input, usage.output) {
+                (Some(input), Some(output)) => {
+                    let (left, right) =
+                        (tokens(input, input_per_million), tokens(output, output_per_million));
+                    Cost {
+                        text: format!(
+                            "{input} tokens in × {} nano + {output} tokens out × {} nano",
+                            rate_text(input_per_million),
+                            rate_text(output_per_million)
+                        ),
+                        millionths: left
+                            .zip(right)
+                            .and_then(|(left, right)| left.checked_add(right)),
+                    }
+                }
+                _ => {
+                    let rate = input_per_million.min(output_per_million);
+                    let why = match input_per_million == output_per_million {
+                        true => "",
+                        false => " (the lower rate, since only the total is known)",
+                    };
+                    Cost {
+                        text: format!("{} tokens × {} nano{why}", usage.total, rate_text(rate)),
+                        millionths: tokens(usage.total, rate),
+                    }
+                }
+            }
+        }
+    };
+    line(&cost, terms.ratio, derived)
+}
+
+/// A cost before the ratio, in words and in millionths of a nano.
+struct Cost {
+    text: String,
+    millionths: Option<i128>,
+}
+
+fn product(one: i64, other: i64) -> Option<i128> {
+    i128::from(one).checked_mul(i128::from(other))
+}
+
+fn tokens(count: u64, rate_per_million: Nanos) -> Option<i128> {
+    i128::from(count).checked_mul(i128::from(rate_per_million.get()))
+}
+
+/// A rate for one token.
+fn rate_text(rate_per_million: Nanos) -> String {
+    match rate_per_million.get().checked_mul(CURRENCY_PER_RATE) {
+        Some(nanos) => Nanos::new(nanos).in_currency().to_string(),
+        None => format!("{rate_per_million}/{RATE_TOKENS}"),
+    }
+}
+
+/// The whole line: the cost, the ratio where it is not one, and the amount in nanos and quota.
+fn line(cost: &Cost, ratio: Ratio, derived: Option<Nanos>) -> String {
+    let Cost { text, millionths } = cost;
+    let mut line = match ratio == Ratio::ONE {
+        true => text.clone(),
+        false if text.contains(" + ") => format!("({text}) × {}", ratio_text(ratio)),
+        false => format!("{text} × {}", ratio_text(ratio)),
+    };
+    let Some(derived) = derived else {
+        line.push_str(" = more than an amount can be");
+        return line;
+    };
+    let whole = product(RATE_TOKENS, PPM);
+    let scaled = millionths.and_then(|cost| cost.checked_mul(i128::from(ratio.ppm())));
+    let rest = scaled.zip(whole).and_then(|(scaled, whole)| scaled.checked_rem(whole));
+    let rounded = if rest == Some(0) { "" } else { ", rounded half up" };
+    line.push_str(&format!(" = {derived} nano{rounded}"));
+    if derived.get().checked_rem(NANOS_PER_QUOTA) == Some(0) {
+        line.push_str(&format!(" = {} quota", derived.in_quota()));
+    }
+    line
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use meter::ids::Group;
+    use meter::outcome::{Reading, Source};
+    use meter::price::{PriceBook, Terms};
+    use meter::request::{Asked, SubjectKind};
+    use meter::route::Operation;
+    use meter::time::UnixMs;
+    use meter::usage::{Usage, WorkIds};
+
+    use super::*;
+
+    /// A call of 310 tokens in and 55 out, at one quota each.
+    pub(in crate::read::explain) fn facts() -> Facts {
+        let asked = Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap());
+        let account = "acc_1".parse().unwrap();
+        let terms = PriceBook::initial().terms(&account, &Group::standard(), &asked).unwrap();
+        let usage = Usage::from_counts(Some(310), Some(55), None);
+        Facts {
+            call: "c1".parse().unwrap(),
+            account,
+            key: "key_1".parse().unwrap(),
+            asked,
+            group: Group::standard(),
+            terms,
+            admitted_at: UnixMs::new(1),
+            finished_at: UnixMs::new(2),
+            ending: Ending::Settled,
+            status: Some(200),
+            code: None,
+            reading: Reading { usage, source: Source::Reported },
+            usage_fell: false,
+            ids: WorkIds::default(),
+            amount: Nanos::from_quota(365).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Facts), want: &str) {
+        let mut facts = facts();
+        change(&mut facts);
+        assert_eq!(Charge::of(&facts).arithmetic, want);
+    }
+
+    fn price(price: Price, ppm: u32) -> Terms {
+        Terms { book: 0, price, ratio: Ratio::from_ppm(ppm) }
+    }
+
+    #[test]
+    fn each_price_is_told_as_arithmetic() {
+        let each = |amount| Price::PerCall { amount: Nanos::new(amount) };
+        let unit = |amount| Price::PerUnit { amount: Nanos::new(amount) };
+        let rates = |input, output| Price::PerToken {
+            input_per_million: Nanos::new(input),
+            output_per_million: Nanos::new(output),
+        };
+        check(
+            |_| (),
+            "310 tokens in × 2000 nano + 55 tokens out × 2000 nano = 730000 nano = 365 quota",
+        );
+        check(
+            |facts| facts.terms.ratio = Ratio::from_ppm(1_200_000),
+            "(310 tokens in × 2000 nano + 55 tokens out × 2000 nano) × 1.2 = 876000 nano = 438 quota",
+        );
+        check(
+            |facts| facts.terms = price(rates(500_000, 1_000), 1_000_000),
+            "310 tokens in × 0.5 nano + 55 tokens out × 0.001 nano = 155 nano, rounded half up",
+        );
+        let total = Usage::from_counts(None, None, Some(365));
+        check(
+            |facts| facts.reading.usage = total,
+            "365 tokens × 2000 nano = 730000 nano = 365 quota",
+        );
+        check(
+            |facts| {
+                facts.reading.usage = total;
+                facts.terms = price(rates(2_000_000, 1_000_000), 1_000_000);
+            },
+            "365 tokens × 1 nano (the lower rate, since only the total is known) = 365 nano",
+        );
+        check(
+            |facts| facts.terms = price(each(600_000), 1_200_000),
+            "1 call × 600000 nano × 1.2 = 720000 nano = 360 quota",
+        );
+        check(
+            |facts| facts.terms = price(each(1), 500_000),
+            "1 call × 1 nano × 0.5 = 1 nano, rounded half up",
+        );
+        check(
+            |facts| {
+                facts.asked.units = 7;
+                facts.terms = price(unit(6_000), 1_000_000);
+            },
+            "7 units × 6000 nano = 42000 nano = 21 quota",
+        );
+        check(
+            |facts| facts.terms = price(each(i64::MAX), 2_000_000),
+            "1 call × 9223372036854775807 nano × 2 = more than an amount can be",
+        );
+    }
+
+    #[test]
+    fn what_costs_nothing_says_why() {
+        check(|facts| facts.ending = Ending::Released, "nothing: it was released");
+        check(|facts| facts.ending = Ending::Expired, "nothing: it expired");
+        check(|facts| facts.terms.price = Price::Free, "nothing: it is free");
+        check(
+            |facts| facts.reading.usage = None,
+            "nothing: the usage is unknown, and nothing is guessed",
+        );
+    }
+
+    #[test]
+    fn an_amount_that_was_not_derived_like_this_is_seen() {
+        let good = Charge::of(&facts());
+        assert_eq!((good.derived_nanos, good.equals), (Some(730_000), true));
+        let wrong = Charge::of(&Facts { amount: Nanos::new(1), ..facts() });
+        assert_eq!(
+            (wrong.amount_nanos, wrong.derived_nanos, wrong.equals),
+            (1, Some(730_000), false)
+        );
+    }
+}

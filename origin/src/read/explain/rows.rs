@@ -1,0 +1,203 @@
+//! What the ledger has about one call.
+
+use chrono::{DateTime, Utc};
+use meter::entry::{Entry, Hash, Tail};
+use meter::ids::CallId;
+use meter::money::Nanos;
+use meter::wire::WireError;
+use meter::wire::asked::AskedDoc;
+use meter::wire::book::PriceDoc;
+use meter::wire::entry::{ENTRY_VERSION, EntryDoc, WorkIdsDoc};
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+use crate::clock;
+use crate::error::Error;
+
+use super::document::FindingTold;
+
+/// Most findings about one call: each code once while it is open, and some that were closed.
+const FINDINGS_MAX: i64 = 100;
+
+/// A call that is posted, read back as the rules know it.
+pub(super) struct Posted {
+    pub(super) posting_id: i64,
+    pub(super) posted_at: DateTime<Utc>,
+    pub(super) posted_nanos: i64,
+    pub(super) account_name: Option<String>,
+    pub(super) journal: String,
+    pub(super) epoch: String,
+    pub(super) entry: Entry,
+}
+
+struct Row {
+    posting_id: i64,
+    posted_at: DateTime<Utc>,
+    posted_nanos: i64,
+    account_name: Option<String>,
+    journal_id: String,
+    epoch: String,
+    seq: i64,
+    call_id: String,
+    account_id: String,
+    api_key_id: String,
+    operation: String,
+    subject_kind: String,
+    subject_id: String,
+    units: i64,
+    resumes: Option<String>,
+    group_name: String,
+    price_book_id: i64,
+    price: Json<PriceDoc>,
+    ratio_ppm: i64,
+    admitted_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+    ending: String,
+    http_status: Option<i32>,
+    coze_code: Option<i64>,
+    source: String,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    usage_fell: bool,
+    chat_id: Option<String>,
+    conversation_id: Option<String>,
+    execute_id: Option<String>,
+    log_id: Option<String>,
+    amount_nanos: i64,
+    total_nanos: i64,
+    hash: Vec<u8>,
+}
+
+/// A hash as its column holds it.
+fn hash(bytes: &[u8]) -> Result<Hash, Error> {
+    let bytes: Result<[u8; 32], _> = bytes.try_into();
+    bytes.map(Hash).map_err(|error| Error::impossible("entry", error))
+}
+
+impl TryFrom<Row> for Posted {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let count = |tokens: Option<i64>| tokens.map(u64::try_from).transpose();
+        let doc = EntryDoc {
+            v: ENTRY_VERSION,
+            seq: u64::try_from(row.seq)?,
+            call: row.call_id,
+            account: row.account_id,
+            key: row.api_key_id,
+            asked: AskedDoc {
+                operation: row.operation,
+                subject_kind: row.subject_kind,
+                subject: row.subject_id,
+                units: u64::try_from(row.units)?,
+                resumes: row.resumes,
+            },
+            group: row.group_name,
+            book: u32::try_from(row.price_book_id)?,
+            price: row.price.0,
+            ratio_ppm: u32::try_from(row.ratio_ppm)?,
+            admitted_at_ms: clock::unix_ms(row.admitted_at).get(),
+            finished_at_ms: clock::unix_ms(row.finished_at).get(),
+            ending: row.ending,
+            status: row.http_status.map(u16::try_from).transpose()?,
+            code: row.coze_code,
+            source: row.source,
+            input_tokens: count(row.input_tokens)?,
+            output_tokens: count(row.output_tokens)?,
+            total_tokens: count(row.total_tokens)?,
+            usage_fell: row.usage_fell,
+            ids: WorkIdsDoc {
+                chat_id: row.chat_id,
+                conversation_id: row.conversation_id,
+                execute_id: row.execute_id,
+                log_id: row.log_id,
+            },
+            amount_nanos: row.amount_nanos,
+            total_nanos: row.total_nanos,
+            hash: hash(&row.hash)?.to_string(),
+        };
+        let unreadable = |error: WireError| {
+            let place = format_args!("{} in {}: {error}", row.seq, row.journal_id);
+            Error::impossible("entry", place)
+        };
+        Ok(Self {
+            posting_id: row.posting_id,
+            posted_at: row.posted_at,
+            posted_nanos: row.posted_nanos,
+            account_name: row.account_name,
+            entry: Entry::try_from(&doc).map_err(unreadable)?,
+            journal: row.journal_id,
+            epoch: row.epoch,
+        })
+    }
+}
+
+/// A call that is posted: an account's, or anybody's.
+pub(super) async fn posted(
+    pool: &PgPool,
+    account: Option<&str>,
+    call: &CallId,
+) -> Result<Option<Posted>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT p.posting_id, p.posted_at, p.amount_nanos AS posted_nanos,
+                  a.name AS "account_name?", e.journal_id, e.epoch, e.seq, e.call_id, e.account_id,
+                  e.api_key_id, e.operation, e.subject_kind, e.subject_id, e.units, e.resumes,
+                  e.group_name, e.price_book_id, e.price AS "price: Json<PriceDoc>", e.ratio_ppm,
+                  e.admitted_at, e.finished_at, e.ending, e.http_status, e.coze_code, e.source,
+                  e.input_tokens, e.output_tokens, e.total_tokens, e.usage_fell, e.chat_id,
+                  e.conversation_id, e.execute_id, e.log_id, e.amount_nanos, e.total_nanos, e.hash
+           FROM posting p
+           JOIN entry e ON e.entry_id = p.posting_id AND e.finished_at = p.finished_at
+           LEFT JOIN account a ON a.account_id = p.account_id
+           WHERE p.call_id = $1 AND ($2::text IS NULL OR p.account_id = $2)"#,
+        call.as_str(),
+        account
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.map(Posted::try_from).transpose()
+}
+
+/// The chain's tail before this entry; `None` when the entry before is not here.
+pub(super) async fn tail_before(pool: &PgPool, posted: &Posted) -> Result<Option<Tail>, Error> {
+    let seq = posted.entry.tail.seq.saturating_sub(1);
+    if seq == 0 {
+        return Ok(Some(Tail::START));
+    }
+    let before = sqlx::query!(
+        "SELECT e.total_nanos, e.hash
+         FROM posting p
+         JOIN entry e ON e.entry_id = p.posting_id AND e.finished_at = p.finished_at
+         WHERE p.journal_id = $1 AND p.epoch = $2 AND p.seq = $3",
+        posted.journal,
+        posted.epoch,
+        i64::try_from(seq)?
+    )
+    .fetch_optional(pool)
+    .await?;
+    let tail =
+        |total: i64, bytes: &[u8]| Ok(Tail { seq, total: Nanos::new(total), hash: hash(bytes)? });
+    before.map(|row| tail(row.total_nanos, &row.hash)).transpose()
+}
+
+/// What was noticed about this call or its place, oldest first.
+pub(super) async fn findings(pool: &PgPool, posted: &Posted) -> Result<Vec<FindingTold>, Error> {
+    let rows = sqlx::query!(
+        "SELECT finding_id, code, detail, state, found_at FROM finding
+         WHERE call_id = $1 ORDER BY finding_id LIMIT $2",
+        posted.entry.facts.call.as_str(),
+        FINDINGS_MAX
+    )
+    .fetch_all(pool)
+    .await?;
+    let told = rows.into_iter().map(|row| FindingTold {
+        finding_id: row.finding_id,
+        code: row.code,
+        detail: row.detail,
+        state: row.state,
+        found_at: clock::text(row.found_at),
+    });
+    Ok(told.collect())
+}
