@@ -30,6 +30,7 @@ pub mod request;
 pub mod sse;
 pub mod usage;
 pub mod outcome;
+pub mod outcome_table;
 
 // What it costs, who pays, and what is written down.
 pub mod price;
