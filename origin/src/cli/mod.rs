@@ -16,6 +16,7 @@ mod reconcile;
 mod report;
 mod serve;
 mod setup;
+mod tables;
 
 use clap::{Parser, Subcommand};
 
@@ -69,6 +70,10 @@ enum Command {
     Call(call::CallCommand),
     /// Say why a call stands as it does: its terms, its reading, its charge, its place in the books
     Explain(explain::Explain),
+    /// Print every route that is served, and what each one is
+    Routes,
+    /// Print what follows from what a reply tells: every cell of the rule
+    Outcomes,
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -96,6 +101,8 @@ impl Cli {
             Command::Price(price) => price.run().await,
             Command::Call(call) => call.run().await,
             Command::Explain(explain) => explain.run().await,
+            Command::Routes => tables::routes(),
+            Command::Outcomes => tables::outcomes(),
             Command::Report(report) => report.run().await,
         }
     }

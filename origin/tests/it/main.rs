@@ -21,5 +21,6 @@ mod posting;
 mod pulling;
 mod reading;
 mod refusing;
+mod tables;
 mod telling;
 mod tester;

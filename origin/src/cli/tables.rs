@@ -1,0 +1,73 @@
+//! `weir routes` and `weir outcomes`: the tables of the rules, as `docs/` has them. No database is
+//! needed.
+
+use meter::outcome_table::{self, HEADING};
+use meter::route::{Class, FollowUp, Method, ROUTES, Route};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+use super::Answer;
+
+/// The heading of the routes' table, over what a route displays.
+const ROUTES_HEADING: &str = "| methods | path | class | operation |\n|---|---|---|---|";
+
+/// A route for machines.
+#[derive(Serialize)]
+struct RouteDoc {
+    methods: Vec<&'static str>,
+    path: &'static str,
+    class: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<&'static str>,
+}
+
+impl From<&Route> for RouteDoc {
+    fn from(route: &Route) -> Self {
+        let (class, operation, follows) = match route.class {
+            Class::Billable(operation) => ("billable", Some(operation.name()), None),
+            Class::Socket(operation) => ("billable_websocket", Some(operation.name()), None),
+            Class::FollowUp(FollowUp::ChatRetrieve) => ("follow_up", None, Some("chat")),
+            Class::FollowUp(FollowUp::RunHistory) => ("follow_up", None, Some("run")),
+            Class::Free => ("free", None, None),
+        };
+        let methods = route.methods.iter().copied().map(Method::name).collect();
+        Self { methods, path: route.path, class, operation, follows }
+    }
+}
+
+pub(super) fn routes() -> Result<Answer, Error> {
+    let docs: Vec<RouteDoc> = ROUTES.iter().map(RouteDoc::from).collect();
+    Answer::new(&docs, routes_table())
+}
+
+fn routes_table() -> String {
+    let lines = ROUTES.iter().map(ToString::to_string);
+    std::iter::once(ROUTES_HEADING.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn outcomes() -> Result<Answer, Error> {
+    let document = |row: outcome_table::Row| {
+        let name = |heading: &str| heading.to_lowercase().replace(' ', "_");
+        let cells = HEADING.into_iter().map(name).zip(row.cells().map(Value::from));
+        Value::Object(cells.collect::<Map<_, _>>())
+    };
+    let rows: Vec<Value> = outcome_table::rows().map(document).collect();
+    Answer::new(&rows, outcome_table::table())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_routes_are_those_that_are_served() {
+        let document = include_str!("../../../docs/routes.md");
+        let table: Vec<&str> = document.lines().filter(|line| line.starts_with('|')).collect();
+        let hint = "`weir routes` prints the table that belongs into docs/routes.md";
+        assert!(table.join("\n") == routes_table(), "{hint}");
+    }
+}

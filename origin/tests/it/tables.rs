@@ -1,0 +1,45 @@
+//! The tables that need no database.
+
+use std::process::Command;
+
+use meter::route::ROUTES;
+use serde_json::{Value, json};
+
+/// Runs `weir` with an empty environment: no database is named.
+fn weir(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let output = command.env_clear().args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(command: &str) -> Vec<Value> {
+    serde_json::from_str(&weir(&[command, "--json"])).unwrap()
+}
+
+#[test]
+fn every_route_is_printed_with_what_it_is() {
+    let printed = weir(&["routes"]);
+    assert_eq!(printed.lines().count(), ROUTES.len() + 2);
+    assert!(printed.contains("| POST | `/v3/chat` | billable | chat |"), "{printed}");
+    let routes = json("routes");
+    assert_eq!(routes.len(), ROUTES.len());
+    let chat = json!({
+        "methods": ["POST"], "path": "/v3/chat", "class": "billable", "operation": "chat",
+    });
+    assert_eq!(routes[0], chat);
+}
+
+#[test]
+fn every_outcome_is_printed() {
+    let printed = weir(&["outcomes"]);
+    let row = "| the reply | success | completed | unknown | no | bill without usage |";
+    assert!(printed.lines().any(|line| line == row), "{printed}");
+    let outcomes = json("outcomes");
+    assert_eq!(outcomes.len() + 2, printed.lines().count());
+    let want = json!({
+        "told_by": "the reply", "http": "success", "stage": "unknown", "usage": "unknown",
+        "can_ask": "yes", "outcome": "ask later",
+    });
+    assert_eq!(outcomes[0], want);
+}
