@@ -128,6 +128,8 @@ impl Journal {
         let terms = self.book.terms(&account, &group, &asked).map_err(|_| Reason::Unpriced)?;
         let amount = terms.hold(asked.units).map_err(|_| Reason::BalanceExhausted)?;
         standing.check(amount)?;
+        // What cannot be counted cannot be set aside.
+        standing.held.plus(amount).map_err(|_| Reason::BalanceExhausted)?;
         let execution = asked.resumed_execution();
         let billed = execution.as_ref().and_then(|run| self.recent.billed(&account, run));
         let idempotency = attempt.as_ref().map(|attempt| attempt.key.clone());
@@ -166,8 +168,8 @@ impl Journal {
         now: UnixMs,
     ) -> Result<CallId, Reason> {
         self.enter(account, key)?;
-        let found = self.by_work.get(chat).and_then(|call_no| self.open.get_mut(call_no));
-        let open = found.filter(|open| open.hold.account == *account).ok_or(Reason::WorkUnknown)?;
+        let call_no = self.call_of(account, chat).ok_or(Reason::WorkUnknown)?;
+        let open = self.open.get_mut(&call_no).ok_or(Reason::WorkUnknown)?;
         open.seen_at = now;
         open.ask_at = None;
         Ok(open.hold.call.clone())
@@ -184,10 +186,19 @@ impl Journal {
         self.open.insert(hold.call_no, Open { hold, seen_at, asked: 0, ask_at: None });
     }
 
-    /// Makes a call findable by its work. The first call that names a piece of work keeps it.
+    /// The account's oldest open call that has this work.
+    pub(super) fn call_of(&self, account: &AccountId, work: &UpstreamId) -> Option<CallNo> {
+        let calls = self.by_work.get(work)?.iter().copied();
+        let mut ours = calls.filter(|call_no| {
+            self.open.get(call_no).is_some_and(|open| open.hold.account == *account)
+        });
+        ours.next()
+    }
+
+    /// Makes a call findable by its work, which it may share with other legs of the same run.
     pub(super) fn index_work(&mut self, call_no: CallNo, ids: &WorkIds) {
         for id in [&ids.chat, &ids.execution].into_iter().flatten() {
-            self.by_work.entry(id.clone()).or_insert(call_no);
+            self.by_work.entry(id.clone()).or_default().insert(call_no);
         }
     }
 }

@@ -67,13 +67,10 @@ impl Journal {
         now: UnixMs,
     ) -> Decision<Settled> {
         let ids = [&report.observed.ids.chat, &report.observed.ids.execution];
-        let found = ids.into_iter().flatten().find_map(|id| self.by_work.get(id)).copied();
-        let open = found.and_then(|call_no| self.open.get(&call_no));
-        match open {
-            Some(open) if open.hold.account == *account => {
-                self.report(open.hold.call_no, report, Told::ByAsking, now)
-            }
-            _ => Decision::unchanged(Settled::Unknown),
+        let found = ids.into_iter().flatten().find_map(|id| self.call_of(account, id));
+        match found {
+            Some(call_no) => self.report(call_no, report, Told::ByAsking, now),
+            None => Decision::unchanged(Settled::Unknown),
         }
     }
 
@@ -123,7 +120,8 @@ impl Journal {
         observed.usage = open.hold.usage_in_all(told, observed.usage);
         let status_kept = match told {
             Told::ByReply => status,
-            Told::ByAsking => open.hold.status.or(status),
+            // A question of ours that failed is another reply.
+            Told::ByAsking => open.hold.status,
         };
         let reading = |source| Reading { usage: observed.usage, source };
         let end = match decide(status, &observed, told, can_ask) {
@@ -216,38 +214,47 @@ impl Journal {
         self.close_hold(no);
         self.append(&entry);
         let balance = self.balance(&entry.facts.account);
-        let other_leg = self.tell_other_leg(&entry);
+        let other_legs = self.tell_other_legs(&entry);
         let mut effects = vec![Effect::Finish(no, entry)];
-        effects.extend(other_leg);
+        effects.extend(other_legs);
         effects.extend(self.mark_when_due());
         Decision { reply: Settled::Finished { ending, amount, balance }, effects }
     }
 
     /// Whether the work that a reply names belongs to another call already. A resume names the run it
-    /// continues, and is work of its own.
+    /// continues, and is work of its own beside it.
     fn is_told_twice(&self, open: &Open, ids: &WorkIds) -> bool {
         let Hold { call_no, account, asked, .. } = &open.hold;
-        let named = [&ids.chat, &ids.execution];
+        let has_it = |other: &CallNo| {
+            let other = self.open.get(other).map(|open| &open.hold);
+            other.is_some_and(|other| {
+                other.call_no != *call_no
+                    && other.account == *account
+                    && other.asked.resumes.is_none()
+            })
+        };
         asked.resumes.is_none()
-            && named.into_iter().flatten().any(|id| {
-                let holder = self.by_work.get(id).filter(|holder| *holder != call_no);
-                let holder = holder.and_then(|holder| self.open.get(holder));
-                holder.is_some_and(|holder| holder.hold.account == *account)
-                    || self.recent.was_billed(account, id)
+            && [&ids.chat, &ids.execution].into_iter().flatten().any(|id| {
+                self.by_work.get(id).is_some_and(|calls| calls.iter().any(has_it))
+                    || self.recent.was_claimed(account, id)
             })
     }
 
-    /// Tells an open call of the same execution what was billed for it elsewhere, so that it is not
-    /// billed again when upstream states the whole.
-    fn tell_other_leg(&mut self, entry: &Entry) -> Option<Effect> {
-        let usage = entry.facts.reading.usage.filter(|_| entry.facts.ending == Ending::Settled)?;
-        let call_no = self.by_work.get(entry.facts.ids.execution.as_ref()?)?;
-        let hold = &mut self.open.get_mut(call_no)?.hold;
-        if hold.account != entry.facts.account {
-            return None;
+    /// Tells the open calls of the same execution what was billed for it here, so that it is not billed
+    /// again when upstream states the whole.
+    fn tell_other_legs(&mut self, entry: &Entry) -> Vec<Effect> {
+        let Facts { ending, reading, ids, account, .. } = &entry.facts;
+        let usage = reading.usage.filter(|_| *ending == Ending::Settled);
+        let Some((usage, execution)) = usage.zip(ids.execution.as_ref()) else { return Vec::new() };
+        let others = self.by_work.get(execution).cloned().unwrap_or_default();
+        let mut effects = Vec::new();
+        for call_no in others {
+            let other = self.open.get_mut(&call_no).map(|open| &mut open.hold);
+            let Some(hold) = other.filter(|hold| hold.account == *account) else { continue };
+            hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
+            effects.push(Effect::UpdateHold(hold.clone()));
         }
-        hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
-        Some(Effect::UpdateHold(hold.clone()))
+        effects
     }
 
     /// Takes a finished call out of what is running.
@@ -259,7 +266,11 @@ impl Journal {
         }
         self.by_call.remove(&hold.call);
         for id in [&hold.ids.chat, &hold.ids.execution].into_iter().flatten() {
-            if self.by_work.get(id) == Some(&no) {
+            let left = self.by_work.get_mut(id).map(|calls| {
+                calls.remove(&no);
+                calls.len()
+            });
+            if left == Some(0) {
                 self.by_work.remove(id);
             }
         }

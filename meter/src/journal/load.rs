@@ -27,6 +27,8 @@ pub struct Stored {
     pub applied: u64,
     /// The calls that are not finished.
     pub holds: Vec<Hold>,
+    /// The last entries before the mark, by number: for commands that come twice.
+    pub earlier: Vec<Entry>,
     /// The entries behind the mark, by number.
     pub entries: Vec<Entry>,
 }
@@ -41,6 +43,7 @@ impl Stored {
             book: None,
             applied: 0,
             holds: Vec::new(),
+            earlier: Vec::new(),
             entries: Vec::new(),
         }
     }
@@ -52,7 +55,7 @@ impl Journal {
     /// `next_call_no` is one more than the highest row ever written. Nobody may be left who looks after
     /// the calls that are still open, so those that can be asked about are due at once.
     pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
-        let Stored { mark, accounts, revoked, book, applied, holds, entries } = stored;
+        let Stored { mark, accounts, revoked, book, applied, holds, earlier, entries } = stored;
         let standings = accounts.into_iter().map(|(account, spent)| {
             (account.id.clone(), Standing { account, spent, held: Nanos::ZERO })
         });
@@ -71,6 +74,9 @@ impl Journal {
             marked: mark.tail.seq,
             charged_since_mark: BTreeSet::new(),
         };
+        for entry in &earlier {
+            journal.recent.remember(&entry.facts);
+        }
         for entry in &entries {
             journal.append(entry);
         }

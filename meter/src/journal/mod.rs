@@ -193,7 +193,7 @@ pub struct Journal {
     applied: u64,
     open: BTreeMap<CallNo, Open>,
     by_call: BTreeMap<CallId, CallNo>,
-    by_work: BTreeMap<UpstreamId, CallNo>,
+    by_work: BTreeMap<UpstreamId, BTreeSet<CallNo>>,
     recent: Recent,
     refused: Refused,
     marked: u64,

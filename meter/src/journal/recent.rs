@@ -21,12 +21,20 @@ pub(super) struct Known {
     work: Vec<UpstreamId>,
 }
 
+/// What was billed for a piece of work.
+#[derive(Debug, Clone, Copy, Default)]
+struct Billed {
+    usage: Option<Usage>,
+    /// The call that began the work is among those that were billed.
+    is_claimed: bool,
+}
+
 /// The last [`RECENT_MAX`] finished calls.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     by_call: BTreeMap<CallId, Known>,
     /// What was billed for a piece of work, to each account by itself: its name may be a caller's word.
-    by_work: BTreeMap<(AccountId, UpstreamId), Option<Usage>>,
+    by_work: BTreeMap<(AccountId, UpstreamId), Billed>,
     order: VecDeque<CallId>,
 }
 
@@ -35,14 +43,15 @@ impl Recent {
         self.by_call.get(call)
     }
 
-    /// Whether this work was billed to this account.
-    pub(super) fn was_billed(&self, account: &AccountId, work: &UpstreamId) -> bool {
-        self.by_work.contains_key(&(account.clone(), work.clone()))
+    /// Whether this work was billed to this account under the call that began it. Its resumes do not
+    /// count: they are work beside it.
+    pub(super) fn was_claimed(&self, account: &AccountId, work: &UpstreamId) -> bool {
+        self.by_work.get(&(account.clone(), work.clone())).is_some_and(|billed| billed.is_claimed)
     }
 
     /// What was billed to this account for this work, over all its calls.
     pub(super) fn billed(&self, account: &AccountId, work: &UpstreamId) -> Option<Usage> {
-        self.by_work.get(&(account.clone(), work.clone())).copied().flatten()
+        self.by_work.get(&(account.clone(), work.clone())).and_then(|billed| billed.usage)
     }
 
     pub(super) fn remember(&mut self, facts: &Facts) {
@@ -52,7 +61,8 @@ impl Recent {
         let work: Vec<UpstreamId> = work.cloned().collect();
         for id in &work {
             let billed = self.by_work.entry((account.clone(), id.clone())).or_default();
-            *billed = match (*billed, reading.usage) {
+            billed.is_claimed |= facts.asked.resumes.is_none();
+            billed.usage = match (billed.usage, reading.usage) {
                 (Some(before), Some(now)) => Some(before.plus(now)),
                 (before, now) => before.or(now),
             };

@@ -1,14 +1,39 @@
-//! Counts, as the many dialects of upstream write them.
+//! Counts, codes and ids, as the many dialects of upstream write them.
 //!
 //! An integer, an integral float, a string of digits: all mean the same number (contract §10). Anything
-//! else, a negative number included, is read as no number at all and never as an error, since a reply is
-//! not ours to reject.
+//! else, a negative count included, is read as no number at all and never as an error, since a reply is
+//! not ours to reject, and what is odd in one field must not hide what the others say. So each is taken
+//! in its own spelling first.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::Usage;
+
+/// A value as it is spelled.
+fn spelling<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'de str, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(RawValue::get)
+}
+
+/// The text of a scalar: a string's content, or a number's digits. `None` for anything else.
+fn scalar(raw: &str) -> Option<String> {
+    match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw).ok(),
+        Some(b'-' | b'0'..=b'9') => Some(raw.to_owned()),
+        _ => None,
+    }
+}
+
+/// The integer that a scalar's text means.
+fn integer(text: &str) -> Option<i128> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        // An integral float prints as its digits alone, so the text tells which floats are integers and
+        // what they are without any arithmetic on them.
+        let float: f64 = text.parse().ok()?;
+        float.to_string().parse().ok()
+    })
+}
 
 /// A count that may have come in any shape, or in none that makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,67 +41,75 @@ pub(super) struct Count(pub(super) Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(Integer)
-            .map(|number| Self(number.and_then(|n| n.try_into().ok())))
+        let number = scalar(spelling(deserializer)?).and_then(|text| integer(&text));
+        Ok(Self(number.and_then(|number| number.try_into().ok())))
     }
 }
 
 /// A Coze code: an integer, or its digits in a string (contract §9 no. 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Code(pub(super) Option<i64>);
+pub(super) enum Code {
+    /// There is none, which means success where a code would mean failure.
+    #[default]
+    Absent,
+    /// This one.
+    Is(i64),
+    /// There is one, and it is not a number.
+    Unreadable,
+}
 
-impl<'de> Deserialize<'de> for Code {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(Integer)
-            .map(|number| Self(number.and_then(|n| n.try_into().ok())))
+impl Code {
+    /// The code, where there is one that is a number.
+    pub(super) fn number(self) -> Option<i64> {
+        match self {
+            Self::Is(code) => Some(code),
+            Self::Absent | Self::Unreadable => None,
+        }
+    }
+
+    /// The code, where it tells of a failure.
+    pub(super) fn of_failure(self) -> Option<i64> {
+        self.number().filter(|code| *code != 0)
+    }
+
+    /// Whether it says that something failed.
+    pub(super) fn tells_failure(self) -> bool {
+        !matches!(self, Self::Absent | Self::Is(0))
     }
 }
 
-struct Integer;
-
-impl<'de> Visitor<'de> for Integer {
-    type Value = Option<i128>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = spelling(deserializer)?;
+        let text = scalar(raw);
+        // An empty string is how a run history says that nothing went wrong (contract §1.6).
+        if raw == "null" || text.as_deref().is_some_and(|text| text.trim().is_empty()) {
+            return Ok(Self::Absent);
+        }
+        let number = text.and_then(|text| integer(&text)).and_then(|number| number.try_into().ok());
+        Ok(number.map_or(Self::Unreadable, Self::Is))
     }
+}
 
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Some(value.into()))
+/// A text, or the digits of a number where a text was meant (contract §9 no. 44).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Text(Option<String>);
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Some(text.to_owned()))
     }
+}
 
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Some(value.into()))
+impl Text {
+    pub(super) fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
     }
+}
 
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        // An integral float prints as its digits alone, so the text tells which floats are integers
-        // and what they are without any arithmetic on them.
-        Ok(value.to_string().parse().ok())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(value.trim().parse().ok())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        spelling(deserializer).map(scalar).map(Self)
     }
 }
 
@@ -101,6 +134,16 @@ impl UsageFields {
         let output = self.output_count.0.or(self.output_tokens.0).or(self.completion_tokens.0);
         Usage::from_counts(input, output, self.token_count.0.or(self.total_tokens.0))
     }
+}
+
+/// The same, wherever it is not an object at all.
+pub(super) fn usage_fields<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<UsageFields>, D::Error> {
+    let raw = spelling(deserializer)?;
+    // A list would be read as an object whose fields are in order.
+    let is_object = raw.starts_with('{');
+    Ok(is_object.then(|| serde_json::from_str(raw).ok()).flatten())
 }
 
 /// `usage` where there is one, else the legacy `token` counter.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::sse::Event;
 
-use super::count::Code;
+use super::count::{Code, Text};
 use super::envelope::{Chat, Envelope, execution, id};
 use super::{Observed, Stage};
 
@@ -23,7 +23,7 @@ struct ErrorData {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct DoneData {
-    debug_url: Option<String>,
+    debug_url: Text,
 }
 
 impl ChatStream {
@@ -39,7 +39,7 @@ impl ChatStream {
             "error" => {
                 let error: ErrorData = serde_json::from_slice(event.data).unwrap_or_default();
                 self.observed.stage = Stage::Failed;
-                self.observed.code = error.code.0.or(self.observed.code);
+                self.observed.code = error.code.number().or(self.observed.code);
             }
             "done" | "conversation.stream.done" => {
                 let data: DoneData = serde_json::from_slice(event.data).unwrap_or_default();
@@ -67,32 +67,46 @@ impl ChatStream {
     }
 }
 
-/// Reads the JSON reply of `/v3/chat` without streaming, or of `retrieve`.
+/// Reads the JSON reply of `/v3/chat` without streaming.
 pub fn read_reply(body: &[u8]) -> Observed {
+    let mut observed = read_retrieved(body);
+    let code = envelope_code(body);
+    if code.tells_failure() {
+        observed.stage = Stage::Failed;
+        observed.code = code.number();
+    }
+    observed
+}
+
+/// Reads the reply of `/v3/chat/retrieve`.
+///
+/// Its own code says how the question went, and nothing about the chat (contract §3).
+pub fn read_retrieved(body: &[u8]) -> Observed {
     let mut observed = Observed::nothing();
     let Ok(envelope) = serde_json::from_slice::<Envelope<Chat>>(body) else {
         // A reply whose `data` is not a chat may still tell its code.
-        return read_code(body);
+        return Observed { stage: Stage::Unknown, ..read_code(body) };
     };
-    observed.code = envelope.code.0;
+    observed.code = envelope.code.number();
     observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
-    if let Some(chat) = envelope.data {
+    if let Some(chat) = envelope.data.filter(|_| !envelope.code.tells_failure()) {
         chat.observe_into(&mut observed);
     }
-    if envelope.code.0.is_some_and(|code| code != 0) {
-        observed.stage = Stage::Failed;
-        observed.code = envelope.code.0;
-    }
     observed
+}
+
+fn envelope_code(body: &[u8]) -> Code {
+    let envelope = serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(body);
+    envelope.map(|envelope| envelope.code).unwrap_or_default()
 }
 
 /// Reads no more of a reply than its code and log id.
 pub(super) fn read_code(body: &[u8]) -> Observed {
     let mut observed = Observed::nothing();
     if let Ok(envelope) = serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(body) {
-        observed.code = envelope.code.0;
+        observed.code = envelope.code.number();
         observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
-        if envelope.code.0.is_some_and(|code| code != 0) {
+        if envelope.code.tells_failure() {
             observed.stage = Stage::Failed;
         }
     }

@@ -62,7 +62,8 @@ pub fn read_frame(text: &str) -> Option<ChatFrame> {
     chat.observe_into(&mut observed);
     observed.ids.log = frame.detail.and_then(|detail| id(detail.logid.as_deref()));
     // The event's name says how the chat stands even where the object does not.
-    let by_name = Chat { status: name.rsplit('.').next().map(str::to_owned), ..Chat::default() };
+    let status = name.rsplit('.').next().unwrap_or_default().into();
+    let by_name = Chat { status, ..Chat::default() };
     observed.stage = by_name.stage();
     Some(ChatFrame { observed, is_created: name == "conversation.chat.created" })
 }

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::sse::Event;
 
-use super::count::{Code, Count, UsageFields, usage_or_token};
+use super::count::{Code, Count, Text, UsageFields, usage_fields, usage_or_token};
 use super::envelope::{Envelope, Run, RunRecord, execution, id};
 use super::{Observed, Stage, coze_chat};
 
@@ -13,15 +13,18 @@ use super::{Observed, Stage, coze_chat};
 #[derive(Debug, Default)]
 pub struct WorkflowStream {
     observed: Observed,
+    /// A message carried a usage, so that the old counter beside it says nothing any more.
+    has_usage: bool,
 }
 
 /// The fields of all of the stream's events together; each event has some.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct EventData {
+    #[serde(deserialize_with = "usage_fields")]
     usage: Option<UsageFields>,
     token: Count,
-    debug_url: Option<String>,
+    debug_url: Text,
     error_code: Code,
     interrupt_data: Option<Interrupt>,
 }
@@ -29,7 +32,7 @@ struct EventData {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Interrupt {
-    event_id: Option<String>,
+    event_id: Text,
 }
 
 impl WorkflowStream {
@@ -55,12 +58,16 @@ impl WorkflowStream {
         if !(has_ended && stage == Stage::Completed) {
             observed.stage = stage;
         }
-        // What a `Done` says counts only where no `Message` said it (contract §10).
-        if stage != Stage::Completed || observed.usage.is_none() {
+        let usage = data.usage.and_then(UsageFields::usage);
+        // The old counter, and what a `Done` says, count only where no usage came before (contract §10).
+        if stage != Stage::Completed && usage.is_some() {
+            observed.take_usage(usage);
+            self.has_usage = true;
+        } else if !self.has_usage && (stage != Stage::Completed || observed.usage.is_none()) {
             observed.take_usage(usage_or_token(data.usage, data.token));
         }
-        observed.code = data.error_code.0.filter(|code| *code != 0).or(observed.code);
-        let interrupted = data.interrupt_data.and_then(|interrupt| interrupt.event_id);
+        observed.code = data.error_code.of_failure().or(observed.code);
+        let interrupted = data.interrupt_data.unwrap_or_default().event_id;
         // An interrupt's event id is `<execution>/<n>` (contract §1.1 row 7).
         let from_interrupt = interrupted.as_deref().and_then(|event| event.split('/').next());
         let found = execution(from_interrupt, data.debug_url.as_deref());
@@ -80,19 +87,22 @@ impl WorkflowStream {
 
 /// Reads the reply of `/v1/workflow/run`.
 pub fn read_run(body: &[u8]) -> Observed {
-    let Ok(run) = serde_json::from_slice::<Run>(body) else { return coze_chat::read_code(body) };
+    // A list would be read as an object whose fields are in order.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let run = if is_object { serde_json::from_slice::<Run>(body).ok() } else { None };
+    let Some(run) = run else { return coze_chat::read_code(body) };
     let mut observed = Observed::nothing();
-    observed.code = run.code.0;
+    observed.code = run.code.number();
     observed.ids.log = run.detail.and_then(|detail| id(detail.logid.as_deref()));
     observed.ids.execution = execution(run.execute_id.as_deref(), run.debug_url.as_deref());
     observed.take_usage(usage_or_token(run.usage, run.token));
-    let failed = run.code.0.is_some_and(|code| code != 0);
+    let failed = run.code.tells_failure();
     let used = observed.usage.is_some_and(super::Usage::is_some_used);
     observed.stage = if failed {
         Stage::Failed
     } else if run.interrupt_data.is_some() {
         Stage::Interrupted
-    } else if run.execute_id.is_some() && !used && !has_data(body) {
+    } else if run.execute_id.as_deref().is_some() && !used && !has_data(body) {
         // The start of an asynchronous run: an execution, and neither output nor usage yet.
         Stage::Running
     } else {
@@ -113,7 +123,7 @@ pub fn read_history(body: &[u8]) -> Observed {
         return Observed { stage: Stage::Unknown, ..coze_chat::read_code(body) };
     };
     let mut observed = Observed::nothing();
-    observed.code = envelope.code.0;
+    observed.code = envelope.code.number();
     observed.ids.log = envelope.detail.and_then(|detail| id(detail.logid.as_deref()));
     let Some(record) = envelope.data.unwrap_or_default().into_iter().next() else {
         return observed;
@@ -128,7 +138,7 @@ pub fn read_history(body: &[u8]) -> Observed {
     if !matches!(observed.stage, Stage::Running | Stage::Unknown) {
         observed.take_usage(usage_or_token(record.usage, record.token));
     }
-    observed.code = record.error_code.0.filter(|code| *code != 0).or(observed.code);
+    observed.code = record.error_code.of_failure().or(observed.code);
     observed.ids.execution = execution(record.execute_id.as_deref(), record.debug_url.as_deref());
     observed
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::ids::UpstreamId;
 
-use super::count::{Code, Count, UsageFields};
+use super::count::{Code, Count, Text, UsageFields, usage_fields};
 use super::{Observed, Stage, WorkIds};
 
 /// What every JSON reply is wrapped in.
@@ -23,16 +23,17 @@ pub(super) struct Envelope<T> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Detail {
-    pub(super) logid: Option<String>,
+    pub(super) logid: Text,
 }
 
 /// A chat, in a stream's event or in a reply.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Chat {
-    pub(super) id: Option<String>,
-    pub(super) conversation_id: Option<String>,
-    pub(super) status: Option<String>,
+    pub(super) id: Text,
+    pub(super) conversation_id: Text,
+    pub(super) status: Text,
+    #[serde(deserialize_with = "usage_fields")]
     pub(super) usage: Option<UsageFields>,
     pub(super) last_error: Option<LastError>,
 }
@@ -67,11 +68,8 @@ impl Chat {
         if !matches!(stage, Stage::Unknown | Stage::Running) {
             observed.take_usage(self.usage.and_then(UsageFields::usage));
         }
-        if let Some(code) = self.last_error.as_ref().and_then(|error| error.code.0)
-            && code != 0
-        {
-            observed.code = Some(code);
-        }
+        let failure = self.last_error.as_ref().and_then(|error| error.code.of_failure());
+        observed.code = failure.or(observed.code);
         let ids = WorkIds {
             chat: id(self.id.as_deref()),
             conversation: id(self.conversation_id.as_deref()),
@@ -86,10 +84,11 @@ impl Chat {
 #[serde(default)]
 pub(super) struct Run {
     pub(super) code: Code,
+    #[serde(deserialize_with = "usage_fields")]
     pub(super) usage: Option<UsageFields>,
     pub(super) token: Count,
-    pub(super) execute_id: Option<String>,
-    pub(super) debug_url: Option<String>,
+    pub(super) execute_id: Text,
+    pub(super) debug_url: Text,
     pub(super) interrupt_data: Option<serde::de::IgnoredAny>,
     pub(super) detail: Option<Detail>,
 }
@@ -98,13 +97,14 @@ pub(super) struct Run {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RunRecord {
-    pub(super) execute_id: Option<String>,
-    pub(super) execute_status: Option<String>,
+    pub(super) execute_id: Text,
+    pub(super) execute_status: Text,
+    #[serde(deserialize_with = "usage_fields")]
     pub(super) usage: Option<UsageFields>,
     pub(super) token: Count,
     pub(super) error_code: Code,
     pub(super) interrupt_data: Option<serde::de::IgnoredAny>,
-    pub(super) debug_url: Option<String>,
+    pub(super) debug_url: Text,
 }
 
 /// An upstream id out of a field, when the field holds one.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use meter::account::Account;
 use meter::entry::Entry;
 use meter::ids::{AccountId, KeyId};
-use meter::journal::{CallNo, Effect, Hold, IdempotencyKey, Kept, MARK_EVERY, Mark, Stored};
+use meter::journal::{
+    CallNo, Effect, Hold, IdempotencyKey, Kept, MARK_EVERY, Mark, RECENT_MAX, Stored,
+};
 use meter::money::Nanos;
 use meter::price::PriceBook;
 
@@ -71,20 +73,22 @@ impl Store {
         );
     }
 
-    /// What a journal is rebuilt from: nothing that the last mark sums up is read.
+    /// What a journal is rebuilt from: of what the last mark sums up, only the last entries.
     pub(crate) fn stored(&self) -> (Stored, CallNo) {
         let mark = self.mark();
         let mut holds = Vec::new();
-        let mut entries = Vec::new();
-        for row in self.rows.range(mark.low..).map(|(_, row)| row) {
+        let (mut earlier, mut entries) = (Vec::new(), Vec::new());
+        let low = mark.low.saturating_sub(RECENT_MAX as u64);
+        for row in self.rows.range(low..).map(|(_, row)| row) {
             match row {
                 Row::Held(hold) => holds.push(hold.clone()),
                 Row::Finished(entry) if entry.tail.seq > mark.tail.seq => {
                     entries.push(entry.clone());
                 }
-                Row::Finished(_) => {}
+                Row::Finished(entry) => earlier.push(entry.clone()),
             }
         }
+        earlier.sort_by_key(|entry: &Entry| entry.tail.seq);
         entries.sort_by_key(|entry| entry.tail.seq);
         let stored = Stored {
             mark,
@@ -93,6 +97,7 @@ impl Store {
             book: self.book.clone(),
             applied: self.applied,
             holds,
+            earlier,
             entries,
         };
         let next = self.rows.last_key_value().map_or(1, |(call_no, _)| call_no + 1);

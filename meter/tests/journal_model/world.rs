@@ -211,7 +211,8 @@ impl World {
     fn reload(&mut self) {
         let before = self.picture();
         let (stored, next) = self.store.stored();
-        let remembered = stored.entries.iter().map(|entry| entry.facts.call.clone()).collect();
+        let remembered = stored.earlier.iter().chain(&stored.entries);
+        let remembered = remembered.map(|entry| entry.facts.call.clone()).collect();
         self.journal = Journal::load(stored, next, self.now);
         assert_eq!(self.picture(), before, "after a reload");
         self.opinion.reload(&remembered, self.now);

@@ -64,12 +64,14 @@ impl Opinion {
         }
     }
 
-    /// Whether a reply is about work that another call of the account was charged for.
+    /// Whether a reply is about work that another call of the account was charged for. A resume is work
+    /// of its own beside what it continues.
     fn is_told_twice(&self, id: &CallId, told: &WorkIds) -> bool {
         let call = &self.calls[id];
         let told = [&told.chat, &told.execution].into_iter().flatten();
         let mut charged = told.flat_map(|work| self.charged_for(work));
-        call.asked.resumes.is_none() && charged.any(|other| other.account == call.account)
+        call.asked.resumes.is_none()
+            && charged.any(|other| other.account == call.account && other.asked.resumes.is_none())
     }
 
     pub(super) fn obey(&mut self, id: &CallId, order: Order) -> Settled {

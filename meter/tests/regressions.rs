@@ -1,0 +1,246 @@
+//! Bugs that were found once, each as small as it gets, so that they are not found again.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+
+use meter::account::{Account, Overdraft, Status};
+use meter::entry::{Ending, Facts};
+use meter::ids::{AccountId, CallId, Group};
+use meter::journal::{
+    Admission, Change, Decision, Effect, Entrance, Hold, Journal, MARK_EVERY, Mark, Report, Stored,
+};
+use meter::money::Nanos;
+use meter::outcome::{Outcome, Told, decide};
+use meter::price::{Price, PriceBook, Scope};
+use meter::refusal::Reason;
+use meter::request::{Asked, SubjectKind};
+use meter::route::Operation;
+use meter::sse::Event;
+use meter::time::UnixMs;
+use meter::usage::coze_chat::{self, ChatStream};
+use meter::usage::coze_workflow::{self, WorkflowStream};
+use meter::usage::{Observed, Stage, Usage, WorkIds};
+
+const NOW: UnixMs = UnixMs::new(1_764_000_000_000);
+
+// --- readers -------------------------------------------------------------------------------------
+
+/// Contract §3, "error place" (line 362): the top-level code is only about the retrieve call itself.
+#[test]
+fn a_question_about_a_chat_that_upstream_turned_down_releases_nothing() {
+    for code in [4100, 4009, 5000, 4001] {
+        let body = format!(r#"{{"code":{code},"msg":"no"}}"#);
+        let observed = coze_chat::read_retrieved(body.as_bytes());
+        let outcome = decide(Some(200), &observed, Told::ByAsking, true);
+        assert_eq!(outcome, Outcome::AskLater, "code {code}");
+    }
+}
+
+fn chat_completed(data: &str) -> Observed {
+    let mut stream = ChatStream::new();
+    let name = b"conversation.chat.completed";
+    stream.take(Event { name, data: data.as_bytes(), truncated: false });
+    stream.finish()
+}
+
+/// Contract §10 and `usage/count.rs`: what is no count is no number, and never an error.
+#[test]
+fn an_absurd_count_does_not_hide_that_the_chat_completed() {
+    let observed =
+        chat_completed(r#"{"id":"1","status":"completed","usage":{"token_count":1e400}}"#);
+    assert_eq!(observed.stage, Stage::Completed);
+}
+
+/// Contract §9 no. 44: some servers write ids as numbers. The usage beside one is still usage.
+#[test]
+fn an_id_that_is_a_number_does_not_hide_the_usage_beside_it() {
+    let observed = chat_completed(r#"{"id":1,"status":"completed","usage":{"token_count":140}}"#);
+    assert_eq!(observed.usage.map(|usage| usage.total), Some(140));
+}
+
+/// Contract §2.3 (line 305): keep the last non-null usage; `token` is what came before there was one.
+#[test]
+fn an_old_token_counter_behind_a_usage_does_not_take_its_place() {
+    let mut stream = WorkflowStream::new();
+    let mut message = |data: &str| {
+        stream.take(Event { name: b"Message", data: data.as_bytes(), truncated: false });
+    };
+    message(r#"{"content":"a","usage":{"token_count":365,"input_count":310,"output_count":55}}"#);
+    message(r#"{"content":"b","token":0,"cost":"0"}"#);
+    assert_eq!(stream.finish().usage.map(|usage| usage.total), Some(365));
+}
+
+/// Contract §0 rule 1: an *absent* code is success. A list of nothing is no run reply at all, and a code
+/// that is not understood is not absent.
+#[test]
+fn what_is_no_run_reply_is_not_a_completed_run() {
+    for body in ["[]", r#"{"code":"invalid_param","msg":"no"}"#] {
+        assert_ne!(coze_workflow::read_run(body.as_bytes()).stage, Stage::Completed, "{body}");
+    }
+}
+
+// --- journal -------------------------------------------------------------------------------------
+
+/// A journal of two accounts that may always call, at one nano a token.
+fn journal() -> Journal {
+    let mut journal = Journal::load(Stored::nothing(), 1, NOW);
+    let _ = journal.apply(change());
+    journal
+}
+
+fn change() -> Change {
+    let account = |id: &str| Account {
+        id: id.parse().unwrap(),
+        status: Status::Active,
+        group: Group::standard(),
+        overdraft: Overdraft::Unlimited,
+        credits: Nanos::ZERO,
+    };
+    let nano = Nanos::new(1_000_000);
+    let price = Price::PerToken { input_per_million: nano, output_per_million: nano };
+    let prices = BTreeMap::from([(Scope::Coze, price)]);
+    let book = Some(PriceBook { version: 1, prices, ..PriceBook::initial() });
+    Change { upto: 1, accounts: vec![account("a"), account("b")], book, ..Change::default() }
+}
+
+fn call(id: &str) -> CallId {
+    id.parse().unwrap()
+}
+
+fn account(id: &str) -> AccountId {
+    id.parse().unwrap()
+}
+
+fn asks(id: &str, account: &str, resumes: Option<&str>) -> Admission {
+    let workflow = "7480".parse().unwrap();
+    let asked = Asked::new(Operation::WorkflowStreamRun, SubjectKind::Workflow, workflow);
+    let resumes = resumes.map(|event| event.parse().unwrap());
+    Admission {
+        call: id.parse().unwrap(),
+        account: account.parse().unwrap(),
+        key: "k".parse().unwrap(),
+        asked: Asked { resumes, ..asked },
+        attempt: None,
+    }
+}
+
+#[track_caller]
+fn admit(journal: &mut Journal, asks: Admission) -> Vec<Effect> {
+    let Decision { reply, effects } = journal.admit(asks, None, NOW);
+    assert!(matches!(reply, Entrance::Admitted(_)), "{reply:?}");
+    effects
+}
+
+fn of_run(stage: Stage, tokens: u64) -> Report {
+    let usage = Some(Usage { input: None, output: None, total: tokens });
+    let ids = WorkIds { execution: Some("x".parse().unwrap()), ..WorkIds::default() };
+    let observed = Observed { stage, usage, ids, ..Observed::nothing() };
+    Report { status: Some(200), observed }
+}
+
+fn entry(effects: &[Effect]) -> &Facts {
+    let finish = effects.iter().find_map(|effect| match effect {
+        Effect::Finish(_, entry) => Some(&entry.facts),
+        _ => None,
+    });
+    finish.expect("the call is finished")
+}
+
+/// Contract §9 no. 12 and 18: an interrupted leg and the leg that resumes it are two charges. The caller
+/// has the interrupt before the journal has the settlement, and may resume in between.
+#[test]
+fn an_interrupted_run_is_billed_even_when_its_resume_arrives_before_its_settlement() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let settled = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    let facts = entry(&settled.effects);
+    assert_eq!((facts.ending, facts.amount), (Ending::Settled, Nanos::new(50)));
+}
+
+/// The same race with a first leg whose execution was noted: the open resume is not told what the first
+/// leg was billed, and is billed the whole when upstream is asked.
+#[test]
+fn a_whole_execution_that_upstream_states_is_billed_once_over_its_legs() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let _ = journal.note(&call("first"), of_run(Stage::Running, 0).observed.ids, NOW);
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let _ = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    let _ = journal.answer(&call("resume"), of_run(Stage::Completed, 120), NOW);
+    assert_eq!(journal.tail().total, Nanos::new(120));
+}
+
+/// `journal/mod.rs`, invariants: any command may come twice; the second changes nothing. After a load,
+/// only the entries behind the last mark are remembered: right after a mark none is, and an admission
+/// that comes again is held, billed and entered a second time.
+#[test]
+fn a_finished_call_is_not_admitted_again_after_a_mark_and_a_reload() {
+    let mut journal = journal();
+    let mut mark: Option<(Mark, Vec<(AccountId, Nanos)>)> = None;
+    let mut earlier = Vec::new();
+    for number in 1..=MARK_EVERY {
+        let id = format!("c{number}");
+        admit(&mut journal, asks(&id, "a", None));
+        let report = Report {
+            observed: Observed { ids: WorkIds::default(), ..of_run(Stage::Completed, 1).observed },
+            status: Some(200),
+        };
+        for effect in journal.settle(&call(&id), report, None, NOW).effects {
+            match effect {
+                Effect::Mark(made, spent) => mark = Some((made, spent)),
+                Effect::Finish(_, entry) => earlier.push(entry),
+                _ => {}
+            }
+        }
+    }
+    let (mark, spent) = mark.expect("a mark was made");
+    let Change { accounts, book, upto, .. } = change();
+    let spent_by = |id: &AccountId| spent.iter().find(|(spender, _)| spender == id);
+    let stored = Stored {
+        mark,
+        accounts: accounts
+            .into_iter()
+            .map(|it| (it.clone(), spent_by(&it.id).map_or(Nanos::ZERO, |it| it.1)))
+            .collect(),
+        book,
+        applied: upto,
+        earlier,
+        ..Stored::nothing()
+    };
+    let mut journal = Journal::load(stored, MARK_EVERY + 1, NOW);
+    let again = journal.admit(asks(&format!("c{MARK_EVERY}"), "a", None), None, NOW);
+    assert!(!matches!(again.reply, Entrance::Admitted(_)), "{:?}", again.reply);
+}
+
+/// `entry.rs`: the status is that of upstream's reply to the call. A question of ours that failed is
+/// another reply.
+#[test]
+fn a_failed_question_leaves_no_trace_in_the_status_of_a_call() {
+    let mut journal = journal();
+    admit(&mut journal, asks("c", "a", None));
+    let _ = journal.note(&call("c"), of_run(Stage::Running, 0).observed.ids, NOW);
+    let failed = Report { status: Some(500), observed: Observed::nothing() };
+    let _ = journal.answer(&call("c"), failed, NOW);
+    let settled = journal.answer(&call("c"), of_run(Stage::Completed, 9), NOW);
+    assert_ne!(entry(&settled.effects).status, Some(500));
+}
+
+/// `account.rs`: held is the sum of the open holds. It is kept saturating, and saturated it loses count.
+#[test]
+fn holds_of_absurd_amounts_are_still_counted_one_by_one() {
+    let mut journal = Journal::load(Stored::nothing(), 1, NOW);
+    let half = Price::PerCall { amount: Nanos::new(i64::MAX / 2 + 1) };
+    let book =
+        PriceBook { prices: BTreeMap::from([(Scope::Coze, half)]), ..change().book.unwrap() };
+    let _ = journal.apply(Change { book: Some(book), ..change() });
+    admit(&mut journal, asks("one", "a", None));
+    // Two of them cannot be counted together, so the second is not let in.
+    let second = journal.admit(asks("two", "a", None), None, NOW);
+    assert_eq!(second.reply, Entrance::Refused(Reason::BalanceExhausted));
+    let failed = Report { status: Some(500), observed: Observed::nothing() };
+    let _ = journal.settle(&call("one"), failed, None, NOW);
+    let open: i64 = journal.holds().map(|hold: &Hold| hold.amount.get()).sum();
+    assert_eq!(journal.standing(&account("a")).unwrap().held, Nanos::new(open));
+}
