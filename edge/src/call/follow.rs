@@ -35,7 +35,7 @@ pub(super) async fn follow(
     let remembered = Answer { status, headers: answer.headers(), bytes: bytes.clone() };
     memory::remember(asked, remembered, platform::now());
     let observed = match what {
-        FollowUp::ChatRetrieve => coze_chat::read_reply(&body),
+        FollowUp::ChatRetrieve => coze_chat::read_retrieved(&body),
         FollowUp::RunHistory => coze_workflow::read_history(&body),
     };
     let headers = reply::headers_down(&answer.headers(), call)?;

@@ -8,7 +8,7 @@ use meter::journal::Question;
 use meter::journal::Report;
 use meter::route::Dialect;
 use meter::usage::Observed;
-use meter::usage::coze_chat::read_reply;
+use meter::usage::coze_chat::read_retrieved;
 use meter::usage::coze_workflow::read_history;
 use wasm_bindgen::JsCast as _;
 use worker::js_sys::Uint8Array;
@@ -113,7 +113,7 @@ async fn asked(config: &Config, question: &Question) -> Result<Report> {
         Dialect::Workflow | Dialect::Plain => about_run.map(|url| (url, read_history as _)),
         Dialect::Chat => match (about_run, about_chat) {
             (Some(url), _) => Some((url, read_history)),
-            (None, about_chat) => about_chat.map(|url| (url, read_reply as _)),
+            (None, about_chat) => about_chat.map(|url| (url, read_retrieved as _)),
         },
     };
     let (url, read) = question

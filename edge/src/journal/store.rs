@@ -4,7 +4,7 @@ use meter::account::Account;
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, Epoch};
 use meter::journal::{
-    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, Stored,
+    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, RECENT_MAX, Stored,
 };
 use meter::money::Nanos;
 use meter::price::PriceBook;
@@ -59,6 +59,7 @@ impl<S: Sql> Store<S> {
             book: None,
             applied: 0,
             holds: Vec::new(),
+            earlier: Vec::new(),
             entries: Vec::new(),
         };
         for row in self.sql.run("SELECT key_id FROM revoked_key", &[])? {
@@ -74,7 +75,7 @@ impl<S: Sql> Store<S> {
         }
         let mut next = mark.high;
         let calls = "SELECT call_no, seq, doc FROM call WHERE call_no >= ? ORDER BY call_no";
-        for row in self.sql.run(calls, &[number(mark.low)?])? {
+        for row in self.sql.run(calls, &[number(mark.low.saturating_sub(RECENT_MAX as u64))?])? {
             let call_no = unsigned(row.first())?;
             next = next.max(call_no.saturating_add(1));
             let doc = text(row.get(2))?;
@@ -84,13 +85,17 @@ impl<S: Sql> Store<S> {
                     stored.holds.push(hold.hold(call_no)?);
                 }
                 seq => {
+                    let entry: EntryDoc = document(doc)?;
+                    let entry = Entry::try_from(&entry)?;
                     if unsigned(seq)? > mark.tail.seq {
-                        let entry: EntryDoc = document(doc)?;
-                        stored.entries.push(Entry::try_from(&entry)?);
+                        stored.entries.push(entry);
+                    } else {
+                        stored.earlier.push(entry);
                     }
                 }
             }
         }
+        stored.earlier.sort_by_key(|entry| entry.tail.seq);
         stored.entries.sort_by_key(|entry| entry.tail.seq);
         Ok((stored, next))
     }
