@@ -15,6 +15,7 @@ mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
 mod pitfalls; // what the other stories do not walk into
+mod operator; // calls that do not end, and who decides about them
 mod prices; // what calls cost
 mod refusals; // who is not let in, and what is not let through
 mod crashes; // processes that die
