@@ -1,8 +1,11 @@
 //! How a charge comes about, as a line of arithmetic that can be checked by hand.
 
+use std::fmt::Write as _;
+
 use meter::entry::{Ending, Facts};
 use meter::money::{NANOS_PER_QUOTA, Nanos, PPM, Ratio};
 use meter::price::{Price, RATE_TOKENS};
+use meter::usage::Usage;
 use serde::Serialize;
 
 use super::ratio_text;
@@ -63,33 +66,7 @@ fn arithmetic(facts: &Facts, derived: Option<Nanos>) -> String {
             let Some(usage) = facts.reading.usage else {
                 return nothing("the usage is unknown, and nothing is guessed");
             };
-            match (usage.input, usage.output) {
-                (Some(input), Some(output)) => {
-                    let (left, right) =
-                        (tokens(input, input_per_million), tokens(output, output_per_million));
-                    Cost {
-                        text: format!(
-                            "{input} tokens in × {} nano + {output} tokens out × {} nano",
-                            rate_text(input_per_million),
-                            rate_text(output_per_million)
-                        ),
-                        millionths: left
-                            .zip(right)
-                            .and_then(|(left, right)| left.checked_add(right)),
-                    }
-                }
-                _ => {
-                    let rate = input_per_million.min(output_per_million);
-                    let why = match input_per_million == output_per_million {
-                        true => "",
-                        false => " (the lower rate, since only the total is known)",
-                    };
-                    Cost {
-                        text: format!("{} tokens × {} nano{why}", usage.total, rate_text(rate)),
-                        millionths: tokens(usage.total, rate),
-                    }
-                }
-            }
+            token_cost(usage, input_per_million, output_per_million)
         }
     };
     line(&cost, terms.ratio, derived)
@@ -99,6 +76,29 @@ fn arithmetic(facts: &Facts, derived: Option<Nanos>) -> String {
 struct Cost {
     text: String,
     millionths: Option<i128>,
+}
+
+fn token_cost(usage: Usage, input_rate: Nanos, output_rate: Nanos) -> Cost {
+    if let (Some(input), Some(output)) = (usage.input, usage.output) {
+        let (left, right) = (tokens(input, input_rate), tokens(output, output_rate));
+        let (input_rate, output_rate) = (rate_text(input_rate), rate_text(output_rate));
+        return Cost {
+            text: format!(
+                "{input} tokens in × {input_rate} nano + {output} tokens out × {output_rate} nano"
+            ),
+            millionths: left.zip(right).and_then(|(left, right)| left.checked_add(right)),
+        };
+    }
+    let rate = input_rate.min(output_rate);
+    let why = if input_rate == output_rate {
+        ""
+    } else {
+        " (the lower rate, since only the total is known)"
+    };
+    Cost {
+        text: format!("{} tokens × {} nano{why}", usage.total, rate_text(rate)),
+        millionths: tokens(usage.total, rate),
+    }
 }
 
 fn product(one: i64, other: i64) -> Option<i128> {
@@ -120,10 +120,12 @@ fn rate_text(rate_per_million: Nanos) -> String {
 /// The whole line: the cost, the ratio where it is not one, and the amount in nanos and quota.
 fn line(cost: &Cost, ratio: Ratio, derived: Option<Nanos>) -> String {
     let Cost { text, millionths } = cost;
-    let mut line = match ratio == Ratio::ONE {
-        true => text.clone(),
-        false if text.contains(" + ") => format!("({text}) × {}", ratio_text(ratio)),
-        false => format!("{text} × {}", ratio_text(ratio)),
+    let mut line = if ratio == Ratio::ONE {
+        text.clone()
+    } else if text.contains(" + ") {
+        format!("({text}) × {}", ratio_text(ratio))
+    } else {
+        format!("{text} × {}", ratio_text(ratio))
     };
     let Some(derived) = derived else {
         line.push_str(" = more than an amount can be");
@@ -133,9 +135,10 @@ fn line(cost: &Cost, ratio: Ratio, derived: Option<Nanos>) -> String {
     let scaled = millionths.and_then(|cost| cost.checked_mul(i128::from(ratio.ppm())));
     let rest = scaled.zip(whole).and_then(|(scaled, whole)| scaled.checked_rem(whole));
     let rounded = if rest == Some(0) { "" } else { ", rounded half up" };
-    line.push_str(&format!(" = {derived} nano{rounded}"));
+    // Writing to a String cannot fail.
+    let _ = write!(line, " = {derived} nano{rounded}");
     if derived.get().checked_rem(NANOS_PER_QUOTA) == Some(0) {
-        line.push_str(&format!(" = {} quota", derived.in_quota()));
+        let _ = write!(line, " = {} quota", derived.in_quota());
     }
     line
 }
@@ -148,7 +151,7 @@ pub(super) mod tests {
     use meter::request::{Asked, SubjectKind};
     use meter::route::Operation;
     use meter::time::UnixMs;
-    use meter::usage::{Usage, WorkIds};
+    use meter::usage::WorkIds;
 
     use super::*;
 

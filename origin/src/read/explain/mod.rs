@@ -104,10 +104,10 @@ async fn finished(
         charge: Charge::of(facts),
         place: place(&posted.journal, &posted.epoch, entry, before.as_ref()),
         postings: vec![PostingTold::of(
-            posted.posting_id,
-            clock::text(posted.posted_at),
+            posted.number,
+            clock::text(posted.at),
             facts.account.as_str(),
-            Nanos::new(posted.posted_nanos),
+            Nanos::new(posted.moved_nanos),
         )?],
         findings: rows::findings(pool, &posted).await?,
         order: order_about(pool, call, &posted.journal, carried_out).await?,

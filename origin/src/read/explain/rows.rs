@@ -21,9 +21,12 @@ const FINDINGS_MAX: i64 = 100;
 
 /// A call that is posted, read back as the rules know it.
 pub(super) struct Posted {
-    pub(super) posting_id: i64,
-    pub(super) posted_at: DateTime<Utc>,
-    pub(super) posted_nanos: i64,
+    /// The posting's number.
+    pub(super) number: i64,
+    /// When it was posted.
+    pub(super) at: DateTime<Utc>,
+    /// What the posting moved.
+    pub(super) moved_nanos: i64,
     pub(super) account_name: Option<String>,
     pub(super) journal: String,
     pub(super) epoch: String,
@@ -122,9 +125,9 @@ impl TryFrom<Row> for Posted {
             Error::impossible("entry", place)
         };
         Ok(Self {
-            posting_id: row.posting_id,
-            posted_at: row.posted_at,
-            posted_nanos: row.posted_nanos,
+            number: row.posting_id,
+            at: row.posted_at,
+            moved_nanos: row.posted_nanos,
             account_name: row.account_name,
             entry: Entry::try_from(&doc).map_err(unreadable)?,
             journal: row.journal_id,
