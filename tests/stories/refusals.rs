@@ -2,10 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::tester::{Tester, chat};
+use crate::tester::{Tester, chat, shared, until};
+
+/// The bot of calls that are refused. What they say is the account, so that each story knows its own.
+const REFUSED_BOT: &str = "7490000000000000401";
 
 fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
@@ -27,7 +31,7 @@ async fn check(tester: &Tester, key: Option<&str>, status: u16, code: &str) {
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
-    let reply = request.json(&chat("7490", true, "hello")).send().await.unwrap();
+    let reply = request.json(&chat(REFUSED_BOT, true, &tester.account)).send().await.unwrap();
     assert_eq!(reply.status(), status, "{code}");
     let body: Value = reply.json().await.unwrap();
     assert_eq!(body["error"]["code"], code, "{body:#}");
@@ -68,11 +72,71 @@ async fn a_bad_key_is_refused_and_upstream_sees_nothing() {
     )
     .await;
 
-    let after = tester.requests_after(before).await;
-    let key_ids: Vec<&Value> =
-        after.iter().filter(|seen| seen["path"] == "/v3/chat" && seen["body_bytes"] == 0).collect();
-    assert!(key_ids.is_empty(), "{after:#?}");
+    assert_eq!(calls_upstream(&tester, before).await, 0);
     tester.calls(0).await;
+}
+
+/// How many calls to the bot of refused calls upstream saw behind this request.
+async fn calls_upstream(tester: &Tester, before: u64) -> usize {
+    use sha2::{Digest as _, Sha256};
+    let body = serde_json::to_vec(&chat(REFUSED_BOT, true, &tester.account)).unwrap();
+    let hash =
+        Sha256::digest(body).iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    let seen = tester.requests_after(before).await;
+    seen.iter().filter(|seen| seen["body_sha256"] == json!(hash)).count()
+}
+
+/// A token signed by the origin's own key, whatever it claims.
+fn signed(claims: &Value) -> String {
+    let pair = shared().folder().join("signing-key.json");
+    let pair: Value = serde_json::from_slice(&std::fs::read(pair).unwrap()).unwrap();
+    let secret = URL_SAFE_NO_PAD.decode(pair["d"].as_str().unwrap()).unwrap();
+    let key = SigningKey::from_bytes(&secret.try_into().unwrap());
+    let message =
+        format!("{}.{}", part(&json!({"alg": "EdDSA", "kid": pair["kid"]})), part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).to_bytes());
+    format!("{message}.{signature}")
+}
+
+/// Keys that are signed well and yet are not good: expired, of another journal, for another purpose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_signed_well_has_to_be_meant_for_this() {
+    let tester = Tester::new("well signed");
+    let before = tester.requests_upstream().await;
+    let (_, claims, _) = parts(&tester.key);
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        signed(&claims)
+    };
+    check(&tester, Some(&with("exp", json!(1_700_000_000))), 401, "key_expired").await;
+    let other = if claims["jnl"] == "j7" { "j6" } else { "j7" };
+    check(&tester, Some(&with("jnl", json!(other))), 401, "account_unknown").await;
+    check(&tester, Some(&with("aud", json!("weir-edge"))), 401, "key_invalid").await;
+    check(&tester, Some(&with("scp", json!(["workflow_run"]))), 403, "key_scope").await;
+    check(&tester, Some(&with("sub_allow", json!(["7491"]))), 403, "key_scope").await;
+    assert_eq!(calls_upstream(&tester, before).await, 0);
+    // The same token, unchanged, is let in: it was the claims that were refused.
+    let reply = tester.ask_without_key(Method::POST, "/v3/chat").bearer_auth(signed(&claims));
+    let reply = reply.json(&chat(REFUSED_BOT, true, &tester.account)).send().await.unwrap();
+    assert_eq!(reply.status(), 200);
+    reply.text().await.unwrap();
+    assert_eq!(calls_upstream(&tester, before).await, 1);
+    tester.calls(1).await;
+}
+
+/// A key that was revoked is refused at its next use.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_is_refused() {
+    let tester = Tester::new("revoked");
+    let (_, claims, _) = parts(&tester.key);
+    shared().weir(&["key", "revoke", claims["jti"].as_str().unwrap()]).unwrap();
+    until("the revocation to reach the edge", async || {
+        let reply = tester.ask(Method::GET, "/v1/users/me").send().await.unwrap();
+        (reply.status() == 401).then_some(())
+    })
+    .await;
+    check(&tester, Some(&tester.key), 401, "key_revoked").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
