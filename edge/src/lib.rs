@@ -13,6 +13,7 @@
 mod platform;
 mod config;
 mod log;
+mod body;
 mod reply;
 
 // The way in.

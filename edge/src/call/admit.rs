@@ -8,11 +8,10 @@ use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, Wanted};
 use meter::route::{Dialect, Operation};
 use meter::wire::command::{CommandDoc, KeptReplyDoc, ReplyDoc};
-use wasm_bindgen::{JsCast as _, JsValue};
-use worker::js_sys::futures::JsFuture;
-use worker::js_sys::{Reflect, Uint8Array};
-use worker::web_sys::{ReadableStreamDefaultReader, Request};
+use worker::js_sys::Uint8Array;
+use worker::web_sys::Request;
 
+use crate::body::{self, Body};
 use crate::journal::Handle;
 use crate::reply::Failure;
 
@@ -160,52 +159,14 @@ fn refused(reply: Result<ReplyDoc, Refusal>) -> Failure {
 
 /// Reads the body, and no more of it than may be there.
 async fn read_body(request: &Request) -> Result<Uint8Array, Failure> {
-    let too_large = || {
-        Refusal::with_detail(Reason::BodyTooLarge, format!("{BODY_BYTES_MAX} bytes are allowed"))
-    };
     let length = request.headers().get("content-length")?;
-    if let Some(length) = length.and_then(|length| length.parse::<usize>().ok()) {
-        // The platform cuts the body at the length that was announced.
-        if length > BODY_BYTES_MAX {
-            drain(request).await?;
-            return Err(too_large().into());
-        }
-        let buffer = JsFuture::from(request.array_buffer()?).await?;
-        return Ok(Uint8Array::new(&buffer));
+    let announced = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or_default();
+    if announced <= BODY_BYTES_MAX
+        && let Body::Whole(bytes) = body::read(request.body(), BODY_BYTES_MAX).await?
+    {
+        return Ok(bytes);
     }
-    let Some(stream) = request.body() else { return Ok(Uint8Array::new_with_length(0)) };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let mut bytes = Vec::new();
-    loop {
-        let result = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&result, &JsValue::from_str("done"))?.is_truthy() {
-            return Ok(Uint8Array::from(bytes.as_slice()));
-        }
-        let chunk: Uint8Array =
-            Reflect::get(&result, &JsValue::from_str("value"))?.unchecked_into();
-        if bytes.len().saturating_add(chunk.length() as usize) > BODY_BYTES_MAX {
-            reader.release_lock();
-            drain(request).await?;
-            return Err(too_large().into());
-        }
-        bytes.extend_from_slice(&chunk.to_vec());
-    }
-}
-
-/// Reads on through a body that is not wanted, within bounds: a caller that is still sending would
-/// otherwise see its connection break and never the reason.
-async fn drain(request: &Request) -> Result<(), Failure> {
-    let Some(stream) = request.body() else { return Ok(()) };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let mut drained = 0_usize;
-    while drained < DRAIN_BYTES_MAX {
-        let result = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&result, &JsValue::from_str("done"))?.is_truthy() {
-            break;
-        }
-        let chunk: Uint8Array =
-            Reflect::get(&result, &JsValue::from_str("value"))?.unchecked_into();
-        drained = drained.saturating_add(chunk.length() as usize);
-    }
-    Ok(())
+    body::drain(request.body(), DRAIN_BYTES_MAX).await?;
+    let detail = format!("{BODY_BYTES_MAX} bytes are allowed");
+    Err(Refusal::with_detail(Reason::BodyTooLarge, detail).into())
 }

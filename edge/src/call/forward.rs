@@ -18,7 +18,12 @@ use worker::web_sys::{
 };
 use worker::{Result, js_sys};
 
+use crate::body::{self, Body};
 use crate::config::Config;
+
+/// Largest reply that is read as a whole. A workflow takes 20 MB in (contract §1.4), and what it puts out
+/// has to fit beside it in the 128 MB of an isolate.
+const REPLY_BYTES_MAX: usize = 32 << 20;
 
 /// A request on its way up, without its body.
 pub(super) struct Up {
@@ -131,8 +136,12 @@ async fn asked(config: &Config, question: &Question) -> Result<Report> {
 
 /// Reads a reply's body to its end.
 pub(super) async fn bytes(reply: &Response) -> Result<Uint8Array> {
-    let buffer = JsFuture::from(reply.array_buffer()?).await?;
-    Ok(Uint8Array::new(&buffer))
+    match body::read(reply.body(), REPLY_BYTES_MAX).await? {
+        Body::Whole(bytes) => Ok(bytes),
+        Body::TooLarge => {
+            Err(worker::Error::RustError(format!("a reply of more than {REPLY_BYTES_MAX} bytes")))
+        }
+    }
 }
 
 async fn fetch(url: &str, init: &RequestInit) -> Result<Response> {

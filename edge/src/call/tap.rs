@@ -15,14 +15,12 @@ use meter::usage::coze_chat::{self, ChatStream};
 use meter::usage::coze_workflow::{self, WorkflowStream};
 use meter::usage::{Observed, WorkIds, coze_plain};
 use meter::wire::command::KeptReplyDoc;
-use wasm_bindgen::{JsCast as _, JsValue};
-use worker::js_sys::futures::JsFuture;
-use worker::js_sys::{Reflect, Uint8Array};
-use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Response};
+use wasm_bindgen::JsCast as _;
+use worker::web_sys::{ReadableStream, Response};
 use worker::{Context, Delay, Result};
 
-use crate::log;
 use crate::reply::{self, Body, Failure};
+use crate::{body, log};
 
 use super::admit::Admitted;
 use super::{forward, settle};
@@ -125,15 +123,15 @@ fn stream(
 async fn read_copy(admitted: &Admitted, copy: &ReadableStream) -> Observed {
     let mut reading = StreamReading::new(admitted.dialect);
     let mut parser = sse::Parser::new();
-    let reader: ReadableStreamDefaultReader = copy.get_reader().unchecked_into();
+    let reader = body::reader(copy);
     let mut note_in = Box::pin(Delay::from(NOTE_AFTER));
-    let mut chunk = Box::pin(next_chunk(&reader));
+    let mut chunk = Box::pin(body::next_chunk(&reader));
     loop {
         // A stream may fall silent for long, so the note does not wait for its next bytes.
         match select(chunk, note_in).await {
             Either::Left((Ok(Some(bytes)), waiting)) => {
-                parser.feed(&bytes, |event| reading.take(event));
-                chunk = Box::pin(next_chunk(&reader));
+                parser.feed(&bytes.to_vec(), |event| reading.take(event));
+                chunk = Box::pin(body::next_chunk(&reader));
                 note_in = waiting;
             }
             Either::Left((Ok(None), _)) => break,
@@ -150,15 +148,6 @@ async fn read_copy(admitted: &Admitted, copy: &ReadableStream) -> Observed {
     }
     parser.finish(|event| reading.take(event));
     reading.finish()
-}
-
-async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>> {
-    let result = JsFuture::from(reader.read()).await?;
-    if Reflect::get(&result, &JsValue::from_str("done"))?.is_truthy() {
-        return Ok(None);
-    }
-    let chunk: Uint8Array = Reflect::get(&result, &JsValue::from_str("value"))?.unchecked_into();
-    Ok(Some(chunk.to_vec()))
 }
 
 /// What a reply's content type says of it.
