@@ -35,6 +35,7 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
             (None, _) => Err(Failure::from(Reason::RouteUnknown)),
             (Some(_), Err(error)) => Err(error.into()),
             (Some(class), Ok(config)) => {
+                let (path, query) = (path.to_owned(), query.to_owned());
                 let arrived = Arrived { request, env, config, path, query, call: call.clone() };
                 match class {
                     Class::Billable(operation) => {

@@ -44,13 +44,13 @@ pub(super) enum Entered {
 
 /// Reads what is asked for and has the journal hold it.
 pub(super) async fn admit(
-    arrived: &Arrived<'_>,
+    arrived: &Arrived,
     caller: Caller,
     operation: Operation,
 ) -> Result<Entered, Failure> {
     let body = read_body(&arrived.request).await?;
     let bytes = body.to_vec();
-    let Arrived { path, query, .. } = *arrived;
+    let Arrived { path, query, .. } = arrived;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     match request::read(operation, Parts { path, query, body: &bytes })? {
         Wanted::Work(asked) => {
@@ -72,7 +72,7 @@ pub(super) async fn admit(
 }
 
 async fn hold(
-    arrived: &Arrived<'_>,
+    arrived: &Arrived,
     caller: Caller,
     asked: Asked,
     attempt: Option<Attempt>,
@@ -125,11 +125,7 @@ pub(super) async fn hold_for(
 }
 
 /// The request's idempotency key, bound to everything that makes the request what it is.
-fn attempt(
-    arrived: &Arrived<'_>,
-    caller: &Caller,
-    body: &[u8],
-) -> Result<Option<Attempt>, Failure> {
+fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Attempt>, Failure> {
     let Some(key) = arrived.request.headers().get(IDEMPOTENCY_KEY)? else { return Ok(None) };
     let key = IdempotencyKey::new(&caller.account, &key)?;
     let request = Hash::of_parts(&[arrived.path.as_bytes(), arrived.query.as_bytes(), body]);
@@ -137,7 +133,7 @@ fn attempt(
 }
 
 /// Asks the journal whether the key may be used for a call that is not metered.
-pub(super) async fn enter(arrived: &Arrived<'_>, caller: &Caller) -> Result<(), Failure> {
+pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<(), Failure> {
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     let (account, key) = (caller.account.to_string(), caller.key.to_string());
     match journal.command(&CommandDoc::Enter { account, key }).await {

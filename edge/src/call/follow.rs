@@ -16,12 +16,13 @@ use super::{Arrived, forward};
 
 /// Passes the call on and settles the earlier call it is about, when it tells how that ended.
 pub(super) async fn follow(
-    arrived: &Arrived<'_>,
+    arrived: &Arrived,
     caller: &Caller,
     what: FollowUp,
 ) -> Result<Response, Failure> {
     let Arrived { request, env, config, path, query, call } = arrived;
-    let asked = Asked { account: caller.account.clone(), question: [*path, *query].concat() };
+    let asked =
+        Asked { account: caller.account.clone(), question: [path.as_str(), query].concat() };
     if let Some(answer) = memory::recall(&asked, platform::now()) {
         // What it says was taken in when it was new.
         let headers = reply::headers_down(&answer.headers, call)?;

@@ -31,56 +31,67 @@ pub(crate) use forward::ask;
 pub(crate) use socket::socket;
 
 /// A request that has a route.
-pub(crate) struct Arrived<'a> {
+pub(crate) struct Arrived {
     pub(crate) request: Request,
     pub(crate) env: Env,
     pub(crate) config: Rc<Config>,
-    pub(crate) path: &'a str,
+    pub(crate) path: String,
     /// With its question mark, or empty.
-    pub(crate) query: &'a str,
+    pub(crate) query: String,
     pub(crate) call: CallId,
 }
 
 /// A call that is paid for.
+///
+/// It runs to its end even when the caller goes away before the first byte, so that no hold is left
+/// behind with nobody to end it.
 pub(crate) async fn billable(
-    arrived: Arrived<'_>,
+    arrived: Arrived,
+    operation: Operation,
+    context: &Rc<Context>,
+) -> Result<Response, Failure> {
+    let for_tap = Rc::clone(context);
+    let call = arrived.call.clone();
+    let answer = future_to_promise(async move {
+        let carried = carry(arrived, operation, &for_tap).await;
+        let response = carried.or_else(|failure| reply::failure(failure, &call));
+        response.map(JsValue::from).map_err(JsValue::from)
+    });
+    let held = answer.clone();
+    context.wait_until(async move {
+        // An error reaches the caller by the other end of the promise.
+        let _ = JsFuture::from(held).await;
+    });
+    Ok(JsFuture::from(answer).await?.unchecked_into())
+}
+
+async fn carry(
+    arrived: Arrived,
     operation: Operation,
     context: &Rc<Context>,
 ) -> Result<Response, Failure> {
     // (1) authenticate: a bad key costs no request to the journal.
     let caller = authenticate(&arrived.request, &arrived.config)?;
+    let up = forward::Up::of(&arrived.request, &arrived.config, &arrived.path, &arrived.query)?;
     // (2) admit: from here on a durable hold exists, and somebody has to end it.
     let admitted = match admit::admit(&arrived, caller, operation).await? {
         Entered::Admitted(admitted) => admitted,
         Entered::Replayed(call, reply) => return Ok(reply::replayed(&call, &reply)?),
     };
-    // The rest runs to its end even when the caller goes away before the first byte.
-    let Arrived { request, config, path, query, .. } = arrived;
-    let up = forward::Up::of(&request, &config, path, query)?;
-    let for_tap = Rc::clone(context);
-    let rest = future_to_promise(async move {
-        // (3) forward, (4) tap, (5) settle.
-        let replied = forward::send(&up, &admitted.body).await;
-        let response = tap::tap(admitted, replied, &for_tap).await;
-        response.map(JsValue::from).map_err(JsValue::from)
-    });
-    let held = rest.clone();
-    context.wait_until(async move {
-        // An error reaches the caller by the other end of the promise.
-        let _ = JsFuture::from(held).await;
-    });
-    Ok(JsFuture::from(rest).await?.unchecked_into())
+    // (3) forward, (4) tap, (5) settle.
+    let replied = forward::send(&up, &admitted.body).await;
+    Ok(tap::tap(admitted, replied, context).await?)
 }
 
 /// A call about earlier work.
-pub(crate) async fn follow_up(arrived: Arrived<'_>, what: FollowUp) -> Result<Response, Failure> {
+pub(crate) async fn follow_up(arrived: Arrived, what: FollowUp) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
     admit::enter(&arrived, &caller).await?;
     follow::follow(&arrived, &caller, what).await
 }
 
 /// A call that costs nothing.
-pub(crate) async fn free(arrived: Arrived<'_>) -> Result<Response, Failure> {
+pub(crate) async fn free(arrived: Arrived) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
     admit::enter(&arrived, &caller).await?;
     let Arrived { request, config, path, query, call, .. } = &arrived;

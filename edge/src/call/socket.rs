@@ -43,7 +43,7 @@ const AUTHORIZATION: &str = "authorization";
 
 /// Opens a websocket to upstream and carries it.
 pub(crate) async fn socket(
-    arrived: Arrived<'_>,
+    arrived: Arrived,
     operation: Operation,
     context: &Rc<Context>,
 ) -> Result<Response, Failure> {
@@ -52,7 +52,7 @@ pub(crate) async fn socket(
         return Err(Reason::RouteUnknown.into());
     }
     let caller = caller(&arrived)?;
-    let parts = Parts { path: arrived.path, query: arrived.query, body: &[] };
+    let parts = Parts { path: &arrived.path, query: &arrived.query, body: &[] };
     let Wanted::Work(asked) = request::read(operation, parts)? else {
         return Err(Reason::Internal.into());
     };
@@ -60,8 +60,8 @@ pub(crate) async fn socket(
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     let holder = Holder { caller, asked, journal };
     let ahead = holder.hold(arrived.call.clone()).await?;
-    let query = without_key(arrived.query);
-    let up = forward::Up::of_socket(&arrived.request, &arrived.config, arrived.path, &query)?;
+    let query = without_key(&arrived.query);
+    let up = forward::Up::of_socket(&arrived.request, &arrived.config, &arrived.path, &query)?;
     let answer = match forward::open(&up).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -94,11 +94,11 @@ pub(crate) async fn socket(
 }
 
 /// Who opens the socket: by header, or by the query parameter that browsers have to use.
-fn caller(arrived: &Arrived<'_>) -> Result<Caller, Failure> {
+fn caller(arrived: &Arrived) -> Result<Caller, Failure> {
     let header = arrived.request.headers().get(AUTHORIZATION)?;
     let header = header.filter(|header| !header.is_empty());
     let authorization = header.or_else(|| {
-        let value = request::query_value(arrived.query, AUTHORIZATION)?;
+        let value = request::query_value(&arrived.query, AUTHORIZATION)?;
         Some(value.replacen("%20", " ", 1).replacen('+', " ", 1))
     });
     of_token(key::from_header(authorization.as_deref())?, &arrived.config)
