@@ -295,3 +295,25 @@ async fn a_call_is_explained_while_it_runs_and_when_it_was_refused() {
     let unknown = tester.explain_at_edge("c0").await;
     assert_eq!(unknown["error"]["code"], "work_unknown");
 }
+
+/// Table 1.2 D and E: what only looks at earlier work passes for a good key and is no call.
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_at_messages_and_nodes_is_free() {
+    let tester = Tester::new("looks");
+    let (bot, workflow) = (tester.subject(1), tester.subject(2));
+    let chat: Value =
+        tester.call("/v3/chat", &chat(&bot, false, "hello")).await.json().await.unwrap();
+    let (id, conversation) = (&chat["data"]["id"], &chat["data"]["conversation_id"]);
+    let (id, conversation) = (id.as_str().unwrap(), conversation.as_str().unwrap());
+    let query = format!("conversation_id={conversation}&chat_id={id}");
+    let path = format!("/v3/chat/message/list?{query}");
+    let messages: Value =
+        tester.ask(Method::GET, &path).send().await.unwrap().json().await.unwrap();
+    assert_eq!(messages["code"], 0, "{messages:#}");
+    assert!(messages["data"].is_array(), "{messages:#}");
+    let path = format!("/v1/workflows/{workflow}/run_histories/7502/execute_nodes/7503");
+    let node = tester.ask(Method::GET, &path).send().await.unwrap();
+    assert!(node.headers().get("weir-charge").is_none());
+    let calls = tester.calls(1).await;
+    assert_eq!(calls[0]["operation"], "chat");
+}

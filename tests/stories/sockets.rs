@@ -125,30 +125,31 @@ async fn a_socket_without_a_key_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audio_socket_is_one_call() {
     let tester = Tester::new("socket, audio");
-    let url = "/v1/audio/speech";
-    let price = [
-        "price",
-        "set",
-        "--account",
-        &tester.account,
-        "--subject",
-        "speech_socket",
-        "--per-call",
-        "50",
+    let sockets = [
+        ("/v1/audio/speech", "speech_socket"),
+        ("/v1/audio/transcriptions", "transcription_socket"),
+        ("/v1/audio/simult_interpretation", "interpretation_socket"),
     ];
-    shared().weir(&price).unwrap();
-    until("the price to reach the edge", async || {
-        let request = tester.ask(reqwest::Method::GET, url).header("upgrade", "websocket");
+    let open = async |path: &str| {
+        let request = tester.ask(reqwest::Method::GET, path).header("upgrade", "websocket");
         let request = request.header("connection", "Upgrade").header("sec-websocket-version", "13");
-        let reply =
-            request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").send().await.unwrap();
-        (reply.status() == 101).then_some(())
-    })
-    .await;
-    tester.calls(1).await;
-    let mut socket = connect(&tester, url).await;
-    socket.next().await.unwrap().unwrap();
-    socket.close(None).await.unwrap();
-    let calls = tester.calls(2).await;
+        let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (path, subject) in sockets {
+        assert_eq!(open(path).await, 403, "{path}");
+        let priced = ["--account", &tester.account, "--subject", subject, "--per-call", "50"];
+        shared().weir(&[&["price", "set"], priced.as_slice()].concat()).unwrap();
+    }
+    let mut made = 0;
+    for (path, _) in sockets {
+        until("the price to reach the edge", async || (open(path).await == 101).then_some(()))
+            .await;
+        let mut socket = connect(&tester, path).await;
+        socket.next().await.unwrap().unwrap();
+        socket.close(None).await.unwrap();
+        made += 2;
+    }
+    let calls = tester.calls(made).await;
     assert!(calls.iter().all(|call| call["amount_quota"] == "50"), "{calls:#?}");
 }
