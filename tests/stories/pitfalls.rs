@@ -31,9 +31,9 @@ async fn a_chatflow_that_goes_on_is_a_second_call() {
 }
 
 /// Pitfall 16: a synchronous run whose connection breaks before any answer was charged upstream, and its
-/// execution is known to nobody. It is not billed by guess: the call stays open and says what it waits for.
+/// execution is known to nobody. It is not billed by guess: it ends at no charge, listed and as a finding.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_cut_off_before_it_has_a_name_is_held_and_listed() {
+async fn a_run_cut_off_before_it_has_a_name_costs_nothing_and_is_listed() {
     let tester = Tester::new("pitfall 16");
     let workflow = tester.subject(1);
     tester.behave(&workflow, json!({"pace": {"cut_after_bytes": 0}})).await;

@@ -78,8 +78,21 @@ impl DurableObject for Journal {
 #[wasm_bindgen]
 impl Journal {
     /// Does what a [`CommandDoc`] says and gives a [`ReplyDoc`], both as JSON.
+    ///
+    /// What it stores is one transaction, which an error takes back. Memory is then thrown away with
+    /// it, at whatever point the command failed: it may be ahead of what is stored.
     pub fn command(&self, json: &str) -> Result<String, JsError> {
         let command: CommandDoc = serde_json::from_str(json)?;
+        let answer = self.carry_out(command);
+        if answer.is_err() {
+            self.forget();
+        }
+        answer
+    }
+}
+
+impl Journal {
+    fn carry_out(&self, command: CommandDoc) -> Result<String, JsError> {
         let is_note = matches!(command, CommandDoc::Note { .. });
         let is_new = self.memory.borrow().is_none();
         let reply = self
@@ -97,6 +110,12 @@ impl Journal {
             self.set_alarm().map_err(|error| JsError::new(&error.to_string()))?;
         }
         Ok(serde_json::to_string(&reply)?)
+    }
+
+    /// Forgets everything, so that the next command begins with what is stored.
+    fn forget(&self) {
+        self.memory.replace(None);
+        self.alarm_at.set(None);
     }
 }
 
@@ -149,9 +168,9 @@ impl Journal {
         let mut loaded = loaded?;
         let done = run(&mut loaded, now);
         match &done {
+            Ok(_) => *memory = Some(loaded),
             // Memory may be ahead of storage now, so it is not kept.
-            Err(Problem::Storage(error)) => log::error("storage_failed", None, &error.to_string()),
-            Err(Problem::Command(_)) | Ok(_) => *memory = Some(loaded),
+            Err(problem) => log::error("command_failed", None, &problem.to_string()),
         }
         done
     }
