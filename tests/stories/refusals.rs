@@ -206,3 +206,21 @@ async fn the_callers_key_and_address_stay_behind_and_ours_goes_up() {
     }
     assert_eq!(headers["accept-encoding"], "identity");
 }
+
+/// A pull that fails half-way has done nothing: neither in storage nor in the journal's memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_fails_changes_nothing() {
+    let tester = Tester::new("half a pull");
+    let (_, claims, _) = parts(&tester.key);
+    let in_a_minute = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
+    let in_a_minute = in_a_minute.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let pull = signed(&json!({"aud": "weir-edge", "jnl": claims["jnl"], "exp": in_a_minute}));
+    let path = format!("/_weir/journals/{}/pull", claims["jnl"].as_str().unwrap());
+    // The revocation is sound and comes first; the order names no call.
+    let orders = json!([{"call": "no call!", "action": "release"}]);
+    let changes = json!({"upto": 1_000_000_000, "revoked_keys": [claims["jti"]], "orders": orders});
+    let body = json!({"v": 1, "ack": 0, "limit": 1, "changes": changes});
+    let request = tester.ask_without_key(Method::POST, &path).bearer_auth(pull).json(&body);
+    assert_eq!(request.send().await.unwrap().status(), 503);
+    assert_eq!(tester.balance_at_edge().await["account"], tester.account);
+}
