@@ -96,6 +96,10 @@ id! {
     Group, ID_BYTES_MAX, plain
 }
 id! {
+    /// One of the operator's own credentials at upstream, as the edge's configuration calls it.
+    CredentialName, ID_BYTES_MAX, plain
+}
+id! {
     /// An id made by upstream: a chat, an execution, a bot, a workflow. Opaque to us.
     UpstreamId, UPSTREAM_ID_BYTES_MAX, |byte| byte.is_ascii_graphic()
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Status};
+use meter::account::{Account, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{CallId, Group};
 use meter::journal::{Admission, Change, Decision, Effect, Entrance, Journal, Report, Stored};
@@ -33,6 +33,7 @@ fn change() -> Change {
         group: Group::standard(),
         overdraft: Overdraft::Unlimited,
         credits: Nanos::ZERO,
+        settings: Settings::default(),
     };
     let nano = Nanos::new(1_000_000);
     let price = Price::PerToken { input_per_million: nano, output_per_million: nano };

@@ -8,6 +8,7 @@ pub mod asked;
 pub mod entry;
 pub mod book;
 pub mod claims;
+pub mod settings;
 pub mod pull;
 pub mod command;
 pub mod stored;

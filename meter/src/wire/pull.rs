@@ -14,6 +14,7 @@ use crate::money::Nanos;
 use super::book::BookDoc;
 use super::entry::EntryDoc;
 use super::explained::OpenDoc;
+use super::settings::SettingsDoc;
 use super::stored::UsageDoc;
 use super::{WireError, named, parse};
 
@@ -113,6 +114,9 @@ pub struct AccountDoc {
     pub overdraft_nanos: Option<i64>,
     /// The sum of its credits.
     pub credits_nanos: i64,
+    /// What else was set for it.
+    #[serde(default, skip_serializing_if = "SettingsDoc::is_at_rest")]
+    pub settings: SettingsDoc,
 }
 
 /// What the edge answers.
@@ -169,7 +173,7 @@ impl TryFrom<&TailDoc> for Tail {
 
 impl From<&Account> for AccountDoc {
     fn from(account: &Account) -> Self {
-        let Account { id, status, group, overdraft, credits } = account;
+        let Account { id, status, group, overdraft, credits, settings } = account;
         Self {
             id: id.to_string(),
             status: status.name().to_owned(),
@@ -179,6 +183,7 @@ impl From<&Account> for AccountDoc {
                 Overdraft::Limit(limit) => Some(limit.get()),
             },
             credits_nanos: credits.get(),
+            settings: settings.into(),
         }
     }
 }
@@ -187,7 +192,7 @@ impl TryFrom<&AccountDoc> for Account {
     type Error = WireError;
 
     fn try_from(doc: &AccountDoc) -> Result<Self, WireError> {
-        let AccountDoc { id, status, group, overdraft_nanos, credits_nanos } = doc;
+        let AccountDoc { id, status, group, overdraft_nanos, credits_nanos, settings } = doc;
         Ok(Self {
             id: parse("id", id)?,
             status: named("status", status, Status::from_name)?,
@@ -195,6 +200,7 @@ impl TryFrom<&AccountDoc> for Account {
             overdraft: overdraft_nanos
                 .map_or(Overdraft::Unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
             credits: Nanos::new(*credits_nanos),
+            settings: settings.try_into()?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Status};
+use meter::account::{Account, Overdraft, Settings, Status};
 use meter::ids::{AccountId, Group, KeyId};
 use meter::journal::Change;
 use meter::money::{Nanos, Ratio};
@@ -47,6 +47,7 @@ impl News {
             group: if vip { "vip".parse().unwrap() } else { Group::standard() },
             overdraft: overdraft.map_or(unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
             credits: Nanos::new(credits),
+            settings: Settings::default(),
         }
     }
 }

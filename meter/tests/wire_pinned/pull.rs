@@ -1,4 +1,4 @@
-use meter::account::{Account, Overdraft, Status};
+use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Hash, Tail};
 use meter::ids::Group;
 use meter::journal::Order;
@@ -15,8 +15,7 @@ use super::{entry, explained, pinned, read, unreadable};
 
 const LIMITED: &str =
     r#"{"id":"acc_1","status":"suspended","group":"vip","overdraft_nanos":0,"credits_nanos":-5}"#;
-const UNLIMITED: &str =
-    r#"{"id":"acc_2","status":"active","group":"default","credits_nanos":9007199254740993}"#;
+const UNLIMITED: &str = r#"{"id":"acc_2","status":"active","group":"default","credits_nanos":9007199254740993,"settings":{"requests_per_minute":60,"concurrent_calls":4,"daily_budget_nanos":7,"day_offset_minutes":-300,"credential":"second","keeps_user_ids":true,"balance_events":true}}"#;
 
 fn limited() -> Account {
     Account {
@@ -25,6 +24,7 @@ fn limited() -> Account {
         group: "vip".parse().unwrap(),
         overdraft: Overdraft::Limit(Nanos::ZERO),
         credits: Nanos::new(-5),
+        settings: Settings::default(),
     }
 }
 
@@ -35,6 +35,17 @@ fn unlimited() -> Account {
         group: Group::standard(),
         overdraft: Overdraft::Unlimited,
         credits: Nanos::new(9_007_199_254_740_993),
+        settings: Settings {
+            limits: Limits {
+                requests_per_minute: Some(60),
+                concurrent_calls: Some(4),
+                daily_budget: Some(Nanos::new(7)),
+                day_offset_minutes: -300,
+            },
+            credential: Some("second".parse().unwrap()),
+            keeps_user_ids: true,
+            balance_events: true,
+        },
     }
 }
 

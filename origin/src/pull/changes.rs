@@ -10,7 +10,7 @@
 //! At most [`CHANGES_MAX`] accounts, as many revoked keys and [`ORDERS_MAX`] orders; `upto` says how far
 //! they really go.
 
-use meter::account::{Account, Overdraft, Status};
+use meter::account::{Account, Overdraft, Settings, Status};
 use meter::money::Nanos;
 use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes, ORDERS_MAX, OrderDoc};
 use sqlx::PgConnection;
@@ -103,6 +103,7 @@ async fn accounts(
                     .overdraft_nanos
                     .map_or(Overdraft::Unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
                 credits: Nanos::new(row.credits_nanos),
+                settings: Settings::default(),
             };
             Ok(At { revision: row.revision, value: AccountDoc::from(&account) })
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Standing, Status};
+use meter::account::{Account, Overdraft, Settings, Standing, Status};
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
@@ -197,5 +197,6 @@ pub(super) fn account(number: u64) -> Account {
         group: Group::standard(),
         overdraft: Overdraft::Unlimited,
         credits: Nanos::ZERO,
+        settings: Settings::default(),
     }
 }

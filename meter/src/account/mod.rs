@@ -5,9 +5,13 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod settings;
+
 use crate::ids::{AccountId, Group};
 use crate::money::{Nanos, OutOfRange};
 use crate::refusal::Reason;
+
+pub use settings::{DAY_OFFSET_DEFAULT, Limits, Settings};
 
 /// How far below zero an account may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct Account {
     pub overdraft: Overdraft,
     /// Everything it was ever credited, refunds and corrections included.
     pub credits: Nanos,
+    /// What else was set for it.
+    pub settings: Settings,
 }
 
 /// An account in its journal: what the origin says, what was spent, what is held.
@@ -106,6 +112,7 @@ mod tests {
             group: Group::standard(),
             overdraft,
             credits: Nanos::new(credits),
+            settings: Settings::default(),
         })
     }
 
