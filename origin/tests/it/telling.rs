@@ -41,6 +41,7 @@ async fn accounts_credits_keys_and_prices_reach_the_edge() {
         group: "default".to_owned(),
         overdraft_nanos: None,
         credits_nanos: cost(7).get(),
+        settings: meter::wire::settings::SettingsDoc::default(),
     };
     assert_eq!(told(&account.account_id), first);
 
