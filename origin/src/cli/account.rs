@@ -1,6 +1,6 @@
 //! `weir account` and `weir credit`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use meter::account::{Overdraft, Status};
 use meter::ids::Group;
 use meter::money::Nanos;
@@ -15,6 +15,7 @@ use crate::ledger::credit::{self, CreditKind, NewCredit};
 use crate::read::balance::Balance;
 
 use super::answer::table;
+use super::settings::{self, Settings};
 use super::{ACTOR, Answer, amount};
 
 /// What can be done with accounts.
@@ -48,6 +49,8 @@ pub(super) struct Create {
     #[arg(long)]
     journal: Option<String>,
     #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
     database: DatabaseSettings,
 }
 
@@ -63,6 +66,8 @@ pub(super) struct Show {
 /// `weir account set`
 #[derive(Args)]
 #[group(skip)]
+#[command(group(ArgGroup::new("change").required(true).multiple(true)
+    .args(["group", "overdraft", "status"]).args(settings::OPTIONS)))]
 pub(super) struct Set {
     /// Its id or name
     account: String,
@@ -73,7 +78,7 @@ pub(super) struct Set {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = true)]
+#[group(skip)]
 struct Change {
     /// The group whose ratio multiplies its prices
     #[arg(long)]
@@ -84,6 +89,8 @@ struct Change {
     /// `active` or `suspended`
     #[arg(long, value_parser = status)]
     status: Option<Status>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 fn status(text: &str) -> Result<Status, &'static str> {
@@ -148,9 +155,10 @@ impl Shown {
             &self.account;
         let text = format!(
             "{account_id}  {name}\n  status     {status}\n  group      {group_name}\n  \
-             journal    {journal_id}\n  overdraft  {}\n  balance    {} quota after {entries} calls",
+             journal    {journal_id}\n  overdraft  {}\n  balance    {} quota after {entries} calls\n{}",
             self.overdraft(),
-            self.balance_quota
+            self.balance_quota,
+            settings::lines(&self.account)
         );
         Answer::new(&self, text)
     }
@@ -179,6 +187,7 @@ impl Create {
             overdraft: self.overdraft,
             grant: self.grant_tokens,
             journal: self.journal,
+            settings: self.settings.into(),
             actor: ACTOR.to_owned(),
         };
         Shown::of(account::create(&pool, new).await?)?.answer()
@@ -207,9 +216,9 @@ async fn list(settings: &DatabaseSettings) -> Result<Answer, Error> {
 impl Set {
     async fn run(self) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let Change { group, overdraft, status } = self.change;
+        let Change { group, overdraft, status, settings } = self.change;
         let account = account::find(&pool, &self.account).await?;
-        let change = AccountChange { status, group, overdraft };
+        let change = AccountChange { status, group, overdraft, settings: settings.into() };
         Shown::of(account::change(&pool, &account, &change).await?)?.answer()
     }
 }

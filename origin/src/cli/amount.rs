@@ -3,6 +3,8 @@
 use meter::account::Overdraft;
 use meter::money::{AmountError, NANOS_PER_QUOTA, Nanos, PPM, Ratio, parse_decimal};
 
+use crate::account::settings::To;
+
 /// An amount in quota, of either sign.
 pub(super) fn quota(text: &str) -> Result<Nanos, AmountError> {
     parse_decimal(text, NANOS_PER_QUOTA)
@@ -23,6 +25,20 @@ pub(super) fn overdraft(text: &str) -> Result<Overdraft, String> {
         "unlimited" => Ok(Overdraft::Unlimited),
         _ => price(text).map(Overdraft::Limit),
     }
+}
+
+/// `none`, or an amount in quota that is not negative.
+pub(super) fn budget(text: &str) -> Result<To<Nanos>, String> {
+    or_none(text, price)
+}
+
+/// `none`, or a count.
+pub(super) fn count(text: &str) -> Result<To<u32>, String> {
+    or_none(text, |text| text.parse().map_err(|_| "is neither `none` nor a count".to_owned()))
+}
+
+fn or_none<T>(text: &str, read: fn(&str) -> Result<T, String>) -> Result<To<T>, String> {
+    if text == "none" { Ok(To(None)) } else { Ok(To(Some(read(text)?))) }
 }
 
 /// A ratio such as `1.2`.
@@ -49,6 +65,12 @@ mod tests {
         assert_eq!(price("500000"), Ok(Nanos::new(1_000_000_000)));
         assert_eq!(overdraft("unlimited"), Ok(Overdraft::Unlimited));
         assert_eq!(overdraft("0"), Ok(Overdraft::Limit(Nanos::ZERO)));
+        assert_eq!(budget("none"), Ok(To(None)));
+        assert_eq!(budget("0.5"), Ok(To(Some(Nanos::new(1_000)))));
+        assert!(budget("-1").is_err());
+        assert_eq!(count("none"), Ok(To(None)));
+        assert_eq!(count("60"), Ok(To(Some(60))));
+        assert!(count("-1").is_err());
         assert_eq!(ratio("1.2"), Ok(Ratio::from_ppm(1_200_000)));
         assert!(ratio("-1").is_err());
         assert!(ratio("1.0000001").is_err());

@@ -15,6 +15,7 @@ mod price;
 mod reconcile;
 mod report;
 mod serve;
+mod settings;
 mod setup;
 mod tables;
 

@@ -10,11 +10,12 @@
 //! At most [`CHANGES_MAX`] accounts, as many revoked keys and [`ORDERS_MAX`] orders; `upto` says how far
 //! they really go.
 
-use meter::account::{Account, Overdraft, Settings, Status};
+use meter::account::{Account, Overdraft, Status};
 use meter::money::Nanos;
 use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes, ORDERS_MAX, OrderDoc};
 use sqlx::PgConnection;
 
+use crate::account::settings::Columns;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::order::OrderRow;
@@ -79,6 +80,8 @@ async fn accounts(
 ) -> Result<Vec<At<AccountDoc>>, Error> {
     let rows = sqlx::query!(
         r#"SELECT a.account_id, a.status, a.group_name, a.overdraft_nanos, a.revision,
+                  a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos,
+                  a.day_offset_minutes, a.credential, a.keeps_user_ids, a.balance_events,
                   coalesce(b.credits_nanos, 0) AS "credits_nanos!"
            FROM account a LEFT JOIN balance b USING (account_id)
            WHERE a.journal_id = $1 AND a.revision > $2 AND a.revision <= $3
@@ -95,6 +98,15 @@ async fn accounts(
             let impossible = |problem: &dyn std::fmt::Display| {
                 Error::impossible("account", format_args!("{}: {problem}", row.account_id))
             };
+            let columns = Columns {
+                requests_per_minute: row.requests_per_minute,
+                concurrent_calls: row.concurrent_calls,
+                daily_budget_nanos: row.daily_budget_nanos,
+                day_offset_minutes: row.day_offset_minutes,
+                credential: row.credential,
+                keeps_user_ids: row.keeps_user_ids,
+                balance_events: row.balance_events,
+            };
             let account = Account {
                 id: row.account_id.parse().map_err(|error| impossible(&error))?,
                 status: Status::from_name(&row.status).ok_or_else(|| impossible(&row.status))?,
@@ -103,7 +115,7 @@ async fn accounts(
                     .overdraft_nanos
                     .map_or(Overdraft::Unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
                 credits: Nanos::new(row.credits_nanos),
-                settings: Settings::default(),
+                settings: columns.settings()?,
             };
             Ok(At { revision: row.revision, value: AccountDoc::from(&account) })
         })

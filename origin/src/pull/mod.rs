@@ -14,11 +14,13 @@ pub mod run;
 
 use meter::ids::JournalName;
 use meter::reconcile::Finding;
+use meter::time::UnixMs;
 use meter::wire::pull::{PAGE_ENTRIES_MAX, PULL_VERSION, PullRequest};
 use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{Either, PgPool};
 use tracing::{error, info};
 
+use crate::account::zone;
 use crate::clock;
 use crate::error::Error;
 use crate::journal::{self, Journal};
@@ -75,8 +77,8 @@ async fn pull_and_post(
     edge: &Edge,
     name: &JournalName,
 ) -> Result<Attempt, PullError> {
-    let (journal, request) = prepare(pool, name).await?;
     let now = clock::now();
+    let (journal, request) = prepare(pool, name, now).await?;
     let Pulled { page, said } = edge.pull_page(name, &request, now).await?;
     let applied = said.applied;
     let posted = post::page(pool, name, &journal.cursor, page, &said, now).await?;
@@ -103,9 +105,14 @@ fn told_in_part(journal: &Journal, request: &PullRequest, applied: u64) -> bool 
 }
 
 /// Where the journal stands, and what to ask and tell it.
-async fn prepare(pool: &PgPool, name: &JournalName) -> Result<(Journal, PullRequest), Error> {
+async fn prepare(
+    pool: &PgPool,
+    name: &JournalName,
+    now: UnixMs,
+) -> Result<(Journal, PullRequest), Error> {
     let mut connection = pool.acquire().await?;
     price::put_in_force(&mut connection, Some(name.as_str())).await?;
+    zone::look_again(&mut connection, name, clock::timestamp(now)?).await?;
     let journal = journal::read(&mut connection, name).await?;
     let changes = changes::read(&mut connection, &journal).await?;
     let request = PullRequest {

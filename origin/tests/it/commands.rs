@@ -70,6 +70,45 @@ async fn a_new_account_starts_with_a_million_tokens_and_no_limit() {
 }
 
 #[tokio::test]
+async fn what_is_set_for_an_account_is_shown_and_lifted_again() {
+    let tester = Tester::new().await;
+    let create = ["account", "create", "acme", "--concurrent-calls", "3"];
+    let account = answer(&tester, &create).await;
+    assert_eq!(
+        (&account["concurrent_calls"], &account["requests_per_minute"]),
+        (&3.into(), &Value::Null)
+    );
+    assert_eq!(account["time_zone"], "Asia/Shanghai");
+    let set = ["account", "set", "acme", "--requests-per-minute", "60", "--daily-budget", "2.5"];
+    let more =
+        ["--time-zone", "Europe/Berlin", "--credential", "second", "--keep-user-ids", "true"];
+    let account = answer(&tester, &[&set[..], &more, &["--balance-events", "true"]].concat()).await;
+    assert_eq!(account["requests_per_minute"], 60);
+    assert_eq!(
+        (&account["concurrent_calls"], &account["daily_budget_nanos"]),
+        (&3.into(), &5_000.into())
+    );
+    assert_eq!(
+        (&account["time_zone"], &account["credential"]),
+        (&"Europe/Berlin".into(), &"second".into())
+    );
+    assert_eq!(
+        (&account["keeps_user_ids"], &account["balance_events"]),
+        (&true.into(), &true.into())
+    );
+    let (_, shown, _) = weir(&tester, &["account", "show", "acme"]).await;
+    assert!(shown.contains("60 a minute, 3 at once") && shown.contains("2.5 quota"), "{shown}");
+    let lift =
+        ["account", "set", "acme", "--requests-per-minute", "none", "--credential", "default"];
+    let account = answer(&tester, &lift).await;
+    assert_eq!(
+        (&account["requests_per_minute"], &account["credential"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(account["daily_budget_nanos"], 5_000);
+}
+
+#[tokio::test]
 async fn keys_are_issued_listed_and_revoked() {
     let tester = Tester::new().await;
     answer(&tester, &["account", "create", "acme"]).await;
@@ -115,6 +154,12 @@ async fn wrong_use_ends_with_2_and_failure_with_1() {
         &["account", "create", "b", "--grant-tokens", "0.00001"],
         &["account", "create", ""],
         &["account", "set", "acme"],
+        &["account", "set", "acme", "--requests-per-minute", "0"],
+        &["account", "set", "acme", "--concurrent-calls", "20001"],
+        &["account", "set", "acme", "--daily-budget", "-1"],
+        &["account", "set", "acme", "--time-zone", "Mars/Olympus"],
+        &["account", "set", "acme", "--credential", "a b"],
+        &["account", "set", "acme", "--keep-user-ids", "perhaps"],
         &["key", "issue", "acme", "--name", "k", "--expires-in", "0"],
         &["price", "set", "--workflow", "1"],
         &["price", "set", "--per-call", "1", "--free"],

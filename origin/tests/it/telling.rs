@@ -5,6 +5,8 @@ use std::sync::Arc;
 use meter::account::{Overdraft, Status};
 use meter::money::{Nanos, Ratio};
 use meter::wire::pull::{AccountDoc, CHANGES_MAX};
+use meter::wire::settings::SettingsDoc;
+use origin::account::settings::{SettingsChange, To};
 use origin::account::{self, AccountChange};
 use origin::clock;
 use origin::key;
@@ -41,7 +43,7 @@ async fn accounts_credits_keys_and_prices_reach_the_edge() {
         group: "default".to_owned(),
         overdraft_nanos: None,
         credits_nanos: cost(7).get(),
-        settings: meter::wire::settings::SettingsDoc::default(),
+        settings: SettingsDoc::default(),
     };
     assert_eq!(told(&account.account_id), first);
 
@@ -51,6 +53,7 @@ async fn accounts_credits_keys_and_prices_reach_the_edge() {
         status: Some(Status::Suspended),
         group: Some("vip".parse().unwrap()),
         overdraft: Some(Overdraft::Limit(cost(1))),
+        settings: SettingsChange::default(),
     };
     account::change(&tester.pool, &account, &change).await.unwrap();
     let set = |book: &mut meter::price::PriceBook| {
@@ -205,9 +208,91 @@ async fn accounts_spread_over_the_journals() {
             overdraft: Overdraft::Unlimited,
             grant: Nanos::ZERO,
             journal: None,
+            settings: SettingsChange::default(),
             actor: "test".to_owned(),
         };
         journals.push(account::create(&tester.pool, new).await.unwrap().journal_id);
     }
     assert_eq!(journals, ["j0", "j1", "j2", "j3", "j4", "j5", "j6", "j7"]);
+}
+
+#[tokio::test]
+async fn what_is_set_for_an_account_reaches_the_edge_and_stays_until_it_is_changed() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    tester.pull().await.unwrap();
+    let told = || {
+        let document = |journal: &mut crate::edge::FakeJournal| {
+            journal.accounts[&account.account_id].settings.clone()
+        };
+        tester.edge.journal(J0, document)
+    };
+    assert!(told().is_at_rest(), "a new account has nothing set");
+
+    let set = async |settings| {
+        let change = AccountChange { settings, ..AccountChange::default() };
+        account::change(&tester.pool, &account, &change).await.unwrap();
+        tester.pull().await.unwrap();
+        told()
+    };
+    let first = SettingsChange {
+        requests_per_minute: Some(To(Some(60))),
+        concurrent_calls: Some(To(Some(3))),
+        daily_budget: Some(To(Some(cost(5)))),
+        time_zone: Some(chrono_tz::Asia::Kathmandu),
+        credential: Some(To(Some("second".parse().unwrap()))),
+        keeps_user_ids: Some(true),
+        balance_events: Some(true),
+    };
+    let all = SettingsDoc {
+        requests_per_minute: Some(60),
+        concurrent_calls: Some(3),
+        daily_budget_nanos: Some(cost(5).get()),
+        day_offset_minutes: 5 * 60 + 45,
+        credential: Some("second".to_owned()),
+        keeps_user_ids: true,
+        balance_events: true,
+    };
+    assert_eq!(set(first).await, all);
+    let lifted = SettingsChange {
+        requests_per_minute: Some(To(None)),
+        credential: Some(To(None)),
+        keeps_user_ids: Some(false),
+        ..SettingsChange::default()
+    };
+    let less =
+        SettingsDoc { requests_per_minute: None, credential: None, keeps_user_ids: false, ..all };
+    assert_eq!(set(lifted).await, less);
+}
+
+#[tokio::test]
+async fn the_edge_is_told_when_an_accounts_clock_changes() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    let berlin =
+        SettingsChange { time_zone: Some(chrono_tz::Europe::Berlin), ..SettingsChange::default() };
+    let change = AccountChange { settings: berlin, ..AccountChange::default() };
+    account::change(&tester.pool, &account, &change).await.unwrap();
+    tester.pull().await.unwrap();
+    let told = || {
+        tester.edge.journal(J0, |journal| {
+            journal.accounts[&account.account_id].settings.day_offset_minutes
+        })
+    };
+    let now_there = told();
+    assert!([60, 120].contains(&now_there));
+    // As it stood before the clocks were changed, a moment ago.
+    sqlx::query("UPDATE account SET day_offset_minutes = 0, day_offset_until = now()")
+        .execute(&tester.pool)
+        .await
+        .unwrap();
+    tester.edge.journal(J0, |journal| {
+        let known = journal.accounts.get_mut(&account.account_id).unwrap();
+        known.settings.day_offset_minutes = 0;
+    });
+    tester.pull().await.unwrap();
+    assert_eq!(told(), now_there);
+    tester.pull().await.unwrap();
+    let last = tester.edge.journal(J0, |journal| journal.requests.pop().unwrap());
+    assert_eq!(last.changes, None, "what has not changed is not told again");
 }

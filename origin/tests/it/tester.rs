@@ -8,6 +8,7 @@ use std::time::Instant;
 use meter::account::Overdraft;
 use meter::ids::{Group, JournalName};
 use meter::money::Nanos;
+use origin::account::settings::SettingsChange;
 use origin::account::{self, AccountRow, NewAccount};
 use origin::database::MIGRATOR;
 use origin::draw;
@@ -92,6 +93,7 @@ impl Tester {
             overdraft: Overdraft::Unlimited,
             grant,
             journal: Some(journal.to_owned()),
+            settings: SettingsChange::default(),
             actor: "test".to_owned(),
         };
         account::create(&self.pool, new).await.unwrap()

@@ -1,17 +1,25 @@
 //! Accounts: made, changed, listed.
 
+pub mod settings;
+pub mod zone;
+
+use chrono_tz::Tz;
 use meter::account::{Overdraft, Status};
-use meter::ids::Group;
+use meter::ids::{CredentialName, Group};
 use meter::money::Nanos;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use crate::clock;
 use crate::database::Tx;
 use crate::draw;
 use crate::error::Error;
 use crate::journal;
 use crate::ledger::credit::{CreditKind, NewCredit};
 use crate::ledger::post;
+
+use settings::{SettingsChange, TIME_ZONE_DEFAULT, To};
+use zone::DayOffset;
 
 /// Most accounts in one list.
 pub const ACCOUNTS_LISTED_MAX: i64 = 10_000;
@@ -30,6 +38,8 @@ pub struct NewAccount {
     pub grant: Nanos,
     /// Where its calls are to be kept; the least loaded journal unless named.
     pub journal: Option<String>,
+    /// What is set for it, other than what every account begins with.
+    pub settings: SettingsChange,
     /// Who makes it.
     pub actor: String,
 }
@@ -51,6 +61,20 @@ pub struct AccountRow {
     pub group_name: String,
     /// How far below zero it may go; `None` for as far as it happens to.
     pub overdraft_nanos: Option<i64>,
+    /// Billable calls that may begin in any one minute.
+    pub requests_per_minute: Option<i32>,
+    /// Billable calls that may run at once.
+    pub concurrent_calls: Option<i32>,
+    /// What may be charged in one day.
+    pub daily_budget_nanos: Option<i64>,
+    /// Where its day begins.
+    pub time_zone: String,
+    /// The upstream credential; `None` for the default one.
+    pub credential: Option<String>,
+    /// Whether `user_id` reaches upstream as the caller wrote it.
+    pub keeps_user_ids: bool,
+    /// Whether every stream ends with a `balance_updated` event.
+    pub balance_events: bool,
     /// The sum of its credits.
     pub credits_nanos: i64,
     /// The sum of its entries.
@@ -75,6 +99,8 @@ pub struct AccountChange {
     pub group: Option<Group>,
     /// How far below zero it may go.
     pub overdraft: Option<Overdraft>,
+    /// What else is set for it.
+    pub settings: SettingsChange,
 }
 
 /// As the column holds it.
@@ -103,6 +129,7 @@ pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
 /// Makes an account and grants it what it starts with.
 pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error> {
     check_name("name", &new.name)?;
+    new.settings.check()?;
     let id = draw::id("acc_")?;
     let mut tx = Tx::begin(pool, "create_account").await?;
     let journal = match new.journal {
@@ -132,6 +159,9 @@ pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error>
             _ => error,
         });
     }
+    let zone = new.settings.time_zone.or(Some(TIME_ZONE_DEFAULT));
+    let settings = SettingsChange { time_zone: zone, ..new.settings };
+    write_settings(&mut tx, &id, &settings).await?;
     if new.grant > Nanos::ZERO {
         let grant = NewCredit {
             account: id.clone(),
@@ -147,12 +177,13 @@ pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error>
     find(pool, &id).await
 }
 
-/// Changes an account. The edge learns of it with the next pull.
+/// Changes an account. The edge learns of it with the next pull, which this wakes.
 pub async fn change(
     pool: &PgPool,
     account: &AccountRow,
     change: &AccountChange,
 ) -> Result<AccountRow, Error> {
+    change.settings.check()?;
     let mut tx = Tx::begin(pool, "change_account").await?;
     let revision = journal::bump(&mut tx, &account.journal_id).await?;
     let overdraft = change.overdraft.map(overdraft_column);
@@ -175,8 +206,52 @@ pub async fn change(
     if changed.rows_affected() != 1 {
         return Err(missing(&account.account_id));
     }
+    write_settings(&mut tx, &account.account_id, &change.settings).await?;
     tx.commit().await?;
     find(pool, &account.account_id).await
+}
+
+/// Writes what is set for an account whose row carries a new revision already.
+async fn write_settings(
+    tx: &mut Tx,
+    account_id: &str,
+    change: &SettingsChange,
+) -> Result<(), Error> {
+    let count = |to: Option<To<u32>>| to.and_then(|to| to.0).map(i32::try_from).transpose();
+    let offset = change
+        .time_zone
+        .map(|zone| DayOffset::of(zone, clock::timestamp(clock::now())?))
+        .transpose()?;
+    sqlx::query!(
+        "UPDATE account SET
+             requests_per_minute = CASE WHEN $2 THEN $3 ELSE requests_per_minute END,
+             concurrent_calls = CASE WHEN $4 THEN $5 ELSE concurrent_calls END,
+             daily_budget_nanos = CASE WHEN $6 THEN $7 ELSE daily_budget_nanos END,
+             time_zone = coalesce($8, time_zone),
+             day_offset_minutes = coalesce($9, day_offset_minutes),
+             day_offset_until = coalesce($10, day_offset_until),
+             credential = CASE WHEN $11 THEN $12 ELSE credential END,
+             keeps_user_ids = coalesce($13, keeps_user_ids),
+             balance_events = coalesce($14, balance_events)
+         WHERE account_id = $1",
+        account_id,
+        change.requests_per_minute.is_some(),
+        count(change.requests_per_minute)?,
+        change.concurrent_calls.is_some(),
+        count(change.concurrent_calls)?,
+        change.daily_budget.is_some(),
+        change.daily_budget.and_then(|to| to.0).map(Nanos::get),
+        change.time_zone.map(Tz::name),
+        offset.map(|offset| offset.minutes),
+        offset.map(|offset| offset.until),
+        change.credential.is_some(),
+        change.credential.as_ref().and_then(|to| to.0.as_ref()).map(CredentialName::as_str),
+        change.keeps_user_ids,
+        change.balance_events
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 fn missing(name: &str) -> Error {
@@ -188,6 +263,8 @@ pub async fn find(pool: &PgPool, id_or_name: &str) -> Result<AccountRow, Error> 
     let row = sqlx::query_as!(
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
+                  a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos, a.time_zone,
+                  a.credential, a.keeps_user_ids, a.balance_events,
                   coalesce(b.credits_nanos, 0) AS "credits_nanos!",
                   coalesce(b.spent_nanos, 0) AS "spent_nanos!",
                   coalesce(b.entries, 0) AS "entries!"
@@ -206,6 +283,8 @@ pub async fn list(pool: &PgPool) -> Result<Vec<AccountRow>, Error> {
     let rows = sqlx::query_as!(
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
+                  a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos, a.time_zone,
+                  a.credential, a.keeps_user_ids, a.balance_events,
                   coalesce(b.credits_nanos, 0) AS "credits_nanos!",
                   coalesce(b.spent_nanos, 0) AS "spent_nanos!",
                   coalesce(b.entries, 0) AS "entries!"
