@@ -30,13 +30,14 @@ pub fn from_header(authorization: Option<&str>) -> Result<&str, Refusal> {
         return Err(Reason::KeyInvalid.into());
     }
     let token = token.trim_start();
-    if token.is_empty() {
+    let key = token.strip_prefix(KEY_PREFIX).unwrap_or(token);
+    if key.is_empty() {
         return Err(Reason::KeyMissing.into());
     }
     if token.len() > KEY_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reason::KeyInvalid.into());
     }
-    Ok(token.strip_prefix(KEY_PREFIX).unwrap_or(token))
+    Ok(key)
 }
 
 /// The claims of a key whose signature was found good, still unchecked.
@@ -131,6 +132,7 @@ mod tests {
         check_header(Some(""), Err(Reason::KeyMissing));
         check_header(Some("Bearer"), Err(Reason::KeyMissing));
         check_header(Some("Bearer  "), Err(Reason::KeyMissing));
+        check_header(Some("Bearer sk-"), Err(Reason::KeyMissing));
         check_header(Some("Basic abc"), Err(Reason::KeyInvalid));
         check_header(Some("Bearer a b"), Err(Reason::KeyInvalid));
         check_header(Some("Bearer ключ"), Err(Reason::KeyInvalid));
