@@ -18,3 +18,4 @@ pub mod dev; // `cargo xtask dev`
 pub mod prepare; // `cargo xtask prepare`
 pub mod check; // `cargo xtask check`
 pub mod test; // `cargo xtask test`
+pub mod fuzz; // `cargo xtask fuzz`

@@ -9,6 +9,7 @@ use xtask::check::check;
 use xtask::dev::{Options, dev};
 use xtask::edge::build::{self, Mode};
 use xtask::edge::run::{self, Settings};
+use xtask::fuzz::fuzz;
 use xtask::postgres::{Keep, Postgres};
 use xtask::prepare::prepare;
 use xtask::scratch::Scratch;
@@ -63,6 +64,14 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Let libFuzzer look for bytes that break a promise; needs `cargo install cargo-fuzz`.
+    Fuzz {
+        /// Which of `fuzz/targets`; all of them, one after the other, unless named.
+        target: Option<String>,
+        /// How long each is run.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+        minutes: u32,
+    },
     /// Run a command with `DATABASE_URL` naming an empty Postgres that is gone afterwards.
     WithPostgres {
         /// The command and its arguments.
@@ -108,6 +117,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Check => check(),
         Verb::Test => test(),
         Verb::Prepare { check } => prepare(check),
+        Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
         Verb::WithPostgres { command } => with_postgres(&command),
         Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
         Verb::ServeEdge { port, upstream, token, public_keys } => {
