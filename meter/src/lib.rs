@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod key;
 pub mod route;
 pub mod header;
+pub mod stamp;
 
 // What is asked for and what came back.
 pub mod request;

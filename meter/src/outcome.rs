@@ -16,6 +16,8 @@ pub enum Source {
     Missing,
     /// A person decided.
     Operator,
+    /// Upstream's bill, which named the call.
+    Bill,
 }
 
 impl Source {
@@ -26,12 +28,13 @@ impl Source {
             Self::Retrieved => "retrieved",
             Self::Missing => "missing",
             Self::Operator => "operator",
+            Self::Bill => "bill",
         }
     }
 
     /// The source with this stable name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Reported, Self::Retrieved, Self::Missing, Self::Operator]
+        [Self::Reported, Self::Retrieved, Self::Missing, Self::Operator, Self::Bill]
             .into_iter()
             .find(|s| s.name() == name)
     }

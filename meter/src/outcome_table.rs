@@ -117,6 +117,7 @@ fn name(outcome: Outcome) -> &'static str {
             Source::Retrieved => "bill as retrieved",
             Source::Missing => "bill without usage",
             Source::Operator => "bill as ordered",
+            Source::Bill => "bill as upstream billed",
         },
         Outcome::Release => "release",
         Outcome::AskLater => "ask later",

@@ -119,6 +119,28 @@ impl Operation {
         }
     }
 
+    /// Whether upstream's bill can name its calls: those that take a stamp (contract §1.4).
+    pub const fn takes_stamp(self) -> bool {
+        match self {
+            Self::Chat
+            | Self::WorkflowRun
+            | Self::WorkflowStreamRun
+            | Self::WorkflowStreamResume
+            | Self::Chatflow
+            | Self::AudioSpeech
+            | Self::AudioTranscription
+            | Self::AudioRoom => true,
+            Self::ToolOutputs
+            | Self::WorkflowResume
+            | Self::VoiceClone
+            | Self::PluginTool
+            | Self::ChatSocket
+            | Self::SpeechSocket
+            | Self::TranscriptionSocket
+            | Self::InterpretationSocket => false,
+        }
+    }
+
     /// How its reply reads.
     pub const fn dialect(self) -> Dialect {
         match self {

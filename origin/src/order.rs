@@ -1,4 +1,4 @@
-//! Orders: what an operator decides by hand about a call that is still open.
+//! Orders: what an operator, or upstream's bill, decides about a call that is still open.
 //!
 //! An order is written here and carried out by the call's journal, which alone charges: it goes down
 //! with the pull that it wakes, and its effect comes up as the call's entry. So an order can be given
@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use meter::ids::{CallId, JournalName};
+use meter::outcome::Source;
 use meter::wire::book::PriceDoc;
 use meter::wire::pull::ActionDoc;
 use meter::wire::stored::UsageDoc;
@@ -38,6 +39,25 @@ pub struct NewOrder {
     pub actor: String,
 }
 
+/// Who decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// A person.
+    Operator,
+    /// Upstream's bill.
+    Bill,
+}
+
+impl By {
+    /// The stable name, which is that of the entry's source.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => Source::Operator.name(),
+            Self::Bill => Source::Bill.name(),
+        }
+    }
+}
+
 /// An order that was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OrderRow {
@@ -58,6 +78,8 @@ pub struct OrderRow {
     pub reason: String,
     /// By whom.
     pub actor: String,
+    /// Whose decision it is: `operator` or `bill`.
+    pub source: String,
     /// When.
     #[serde(serialize_with = "time")]
     pub created_at: DateTime<Utc>,
@@ -129,6 +151,11 @@ fn columns(action: &ActionDoc) -> Result<Columns, Error> {
 }
 
 impl OrderRow {
+    /// Whether upstream's bill decided.
+    pub fn is_billed(&self) -> bool {
+        self.source == By::Bill.name()
+    }
+
     /// As the pull carries it.
     pub fn action(&self) -> Result<ActionDoc, Error> {
         let count = |tokens: Option<i64>| tokens.map(u64::try_from).transpose();
@@ -165,6 +192,11 @@ impl OrderRow {
 /// The same order a second time changes nothing. One that contradicts an earlier one, and one for a
 /// call that is posted already, are refused.
 pub async fn give(pool: &PgPool, new: &NewOrder) -> Result<Given, Error> {
+    give_as(pool, new, By::Operator).await
+}
+
+/// The same, and who decided.
+pub async fn give_as(pool: &PgPool, new: &NewOrder, by: By) -> Result<Given, Error> {
     new.check()?;
     let call = new.call.as_str();
     let known = known(pool, call).await?;
@@ -179,7 +211,7 @@ pub async fn give(pool: &PgPool, new: &NewOrder) -> Result<Given, Error> {
     let revision = journal::bump(&mut tx, &journal).await?;
     // It may have been posted while we waited for the lock under which its journal is posted.
     refuse_posted(call, posted(&mut tx, call).await?.as_ref())?;
-    if let Some(order) = insert(&mut tx, new, &journal, revision).await? {
+    if let Some(order) = insert(&mut tx, new, by, &journal, revision).await? {
         tx.commit().await?;
         return Ok(Given { order, was_there: false });
     }
@@ -196,7 +228,7 @@ pub async fn about(connection: &mut PgConnection, call: &str) -> Result<Vec<Orde
     let rows = sqlx::query_as!(
         OrderRow,
         "SELECT call_id, journal_id, action, input_tokens, output_tokens, total_tokens, reason,
-                actor, created_at
+                actor, source, created_at
          FROM call_order WHERE call_id = $1 ORDER BY created_at, journal_id",
         call
     )
@@ -278,6 +310,7 @@ fn check_against(new: &NewOrder, journal: &str, known: &Known) -> Result<(), Err
 async fn insert(
     connection: &mut PgConnection,
     new: &NewOrder,
+    by: By,
     journal: &str,
     revision: i64,
 ) -> Result<Option<OrderRow>, Error> {
@@ -285,11 +318,11 @@ async fn insert(
     let row = sqlx::query_as!(
         OrderRow,
         "INSERT INTO call_order (call_id, journal_id, action, input_tokens, output_tokens,
-                                 total_tokens, reason, actor, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                 total_tokens, reason, actor, revision, source)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT ON CONSTRAINT call_order_pkey DO NOTHING
          RETURNING call_id, journal_id, action, input_tokens, output_tokens, total_tokens, reason,
-                   actor, created_at",
+                   actor, source, created_at",
         new.call.as_str(),
         journal,
         action,
@@ -298,7 +331,8 @@ async fn insert(
         total,
         new.reason,
         new.actor,
-        revision
+        revision,
+        by.name()
     )
     .fetch_optional(connection)
     .await?;

@@ -18,7 +18,8 @@ use meter::wire::WireError;
 use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
 use meter::wire::explained::ExplainedDoc;
 use meter::wire::pull::{
-    Changes, OPEN_CALLS_MAX, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply, PullRequest,
+    Changes, OPEN_CALLS_MAX, OPEN_UNNAMED_MAX, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply,
+    PullRequest,
 };
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -257,9 +258,14 @@ impl Memory {
                 self.kept(decision, now)?;
                 Ok(ReplyDoc::Ok)
             }
-            CommandDoc::Settle { call, report, reply } => {
+            CommandDoc::Settle { call, report, reply, stamped } => {
                 let (report, reply) = ((&report).try_into()?, reply.map(Into::into));
-                let decision = self.journal.settle(&id("call", &call)?, report, reply, now);
+                let call = id("call", &call)?;
+                let decision = if stamped {
+                    self.journal.settle_stamped(&call, report, reply, now)
+                } else {
+                    self.journal.settle(&call, report, reply, now)
+                };
                 self.kept(decision, now).map(|settled| (&settled).into())
             }
             CommandDoc::Follow { account, report } => {
@@ -291,8 +297,7 @@ impl Memory {
             self.kept(decision, now)?;
         }
         for order in orders {
-            let decision =
-                self.journal.obey(&id("call", &order.call)?, (&order.action).into(), now);
+            let decision = self.journal.obey(&id("call", &order.call)?, (&order).into(), now);
             self.kept(decision, now)?;
         }
         self.store.forget_keys(now)?;
@@ -301,11 +306,10 @@ impl Memory {
             self.store.clear_up(ack, now)?;
         }
         let entries = self.store.page(ack, limit.min(PAGE_ENTRIES_MAX))?;
-        let open = self.journal.open_calls(OPEN_CALLS_MAX).filter_map(|call| {
-            match ExplainedDoc::from(&call) {
-                ExplainedDoc::Open(open) => Some(*open),
-                ExplainedDoc::Finished { .. } | ExplainedDoc::Refused { .. } => None,
-            }
+        let open = self.journal.open_calls(OPEN_CALLS_MAX, OPEN_UNNAMED_MAX);
+        let open = open.iter().filter_map(|call| match ExplainedDoc::from(call) {
+            ExplainedDoc::Open(open) => Some(*open),
+            ExplainedDoc::Finished { .. } | ExplainedDoc::Refused { .. } => None,
         });
         let open = open.collect();
         let mut holds = self.journal.holds();

@@ -1,12 +1,14 @@
 //! Why a call stands as it does.
 
+use std::collections::BTreeMap;
+
 use crate::entry::Ending;
 use crate::ids::{AccountId, CallId};
 use crate::money::Nanos;
 use crate::refusal::Reason;
 use crate::time::UnixMs;
 
-use super::{Hold, Journal, Open};
+use super::{CallNo, Hold, Journal, Open};
 
 /// What the journal remembers of a call. Finished calls are told in full by their entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Explained {
         asked: u32,
         /// When something is done about it next.
         due_at: UnixMs,
+        /// When it was last known to be in somebody's hands.
+        seen_at: UnixMs,
     },
     /// It ended.
     Finished {
@@ -44,6 +48,7 @@ impl Open {
         match (self.ask_at, self.hold.ids.can_be_asked()) {
             (Some(_), true) => "upstream's answer",
             (None, true) => "the reply's end",
+            (_, false) if self.hold.status.is_some() => "upstream's bill",
             (_, false) => "the reply",
         }
     }
@@ -54,6 +59,7 @@ impl Open {
             waits_for: self.waits_for(),
             asked: self.asked,
             due_at: self.due_at(),
+            seen_at: self.seen_at,
         }
     }
 }
@@ -71,8 +77,18 @@ impl Journal {
         (owner == account).then_some(Explained::Refused { reason, at })
     }
 
-    /// The oldest open calls, at most `calls_max`.
-    pub fn open_calls(&self, calls_max: usize) -> impl Iterator<Item = Explained> {
-        self.open.values().take(calls_max).map(Open::explain)
+    /// The oldest open calls, at most `calls_max`, and the oldest of those whose work has no name, at
+    /// most `unnamed_max`: the bill may have to end these, however many others are open.
+    pub fn open_calls(&self, calls_max: usize, unnamed_max: usize) -> Vec<Explained> {
+        let is_unnamed = |open: &&Open| !open.hold.ids.can_be_asked();
+        let unnamed = self.open.values().filter(is_unnamed).take(unnamed_max);
+        let listed: BTreeMap<CallNo, &Open> = self
+            .open
+            .values()
+            .take(calls_max)
+            .chain(unnamed)
+            .map(|open| (open.hold.call_no, open))
+            .collect();
+        listed.into_values().map(Open::explain).collect()
     }
 }

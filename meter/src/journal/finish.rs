@@ -38,6 +38,15 @@ pub enum Settled {
     Unknown,
 }
 
+/// Who else may tell of a call when its reply does not, and upstream cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// Nobody.
+    Nobody,
+    /// Upstream's bill, which the call is stamped for.
+    Bill,
+}
+
 impl Journal {
     /// Takes in what the reply to a call said.
     ///
@@ -49,10 +58,33 @@ impl Journal {
         reply: Option<KeptReply>,
         now: UnixMs,
     ) -> Decision<Settled> {
+        self.settle_or_wait(call, report, reply, Last::Nobody, now)
+    }
+
+    /// The same for a call that upstream's bill will name. Where nothing else tells how it went, its hold
+    /// stays open for the bill's word, for as long as that of a call that has no id yet.
+    pub fn settle_stamped(
+        &mut self,
+        call: &CallId,
+        report: Report,
+        reply: Option<KeptReply>,
+        now: UnixMs,
+    ) -> Decision<Settled> {
+        self.settle_or_wait(call, report, reply, Last::Bill, now)
+    }
+
+    fn settle_or_wait(
+        &mut self,
+        call: &CallId,
+        report: Report,
+        reply: Option<KeptReply>,
+        last: Last,
+        now: UnixMs,
+    ) -> Decision<Settled> {
         let Some(&call_no) = self.by_call.get(call) else { return self.remembered(call) };
         let hold = self.open.get(&call_no).map(|open| &open.hold);
         let key = hold.and_then(|hold| hold.idempotency.clone());
-        let mut decision = self.report(call_no, report, Told::ByReply, now);
+        let mut decision = self.report(call_no, report, Told::ByReply, last, now);
         decision.effects.extend(key.zip(reply).map(|(key, reply)| Effect::SaveReply(key, reply)));
         decision
     }
@@ -69,7 +101,7 @@ impl Journal {
         let ids = [&report.observed.ids.chat, &report.observed.ids.execution];
         let found = ids.into_iter().flatten().find_map(|id| self.call_of(account, id));
         match found {
-            Some(call_no) => self.report(call_no, report, Told::ByAsking, now),
+            Some(call_no) => self.report(call_no, report, Told::ByAsking, Last::Nobody, now),
             None => Decision::unchanged(Settled::Unknown),
         }
     }
@@ -77,7 +109,7 @@ impl Journal {
     /// Takes in an answer to one of our own questions.
     pub fn answer(&mut self, call: &CallId, report: Report, now: UnixMs) -> Decision<Settled> {
         let Some(&call_no) = self.by_call.get(call) else { return self.remembered(call) };
-        self.report(call_no, report, Told::ByAsking, now)
+        self.report(call_no, report, Told::ByAsking, Last::Nobody, now)
     }
 
     /// Notes a sign of life of a running call, and the ids of its work as soon as they are known, so
@@ -103,7 +135,14 @@ impl Journal {
         }))
     }
 
-    fn report(&mut self, no: CallNo, report: Report, told: Told, now: UnixMs) -> Decision<Settled> {
+    fn report(
+        &mut self,
+        no: CallNo,
+        report: Report,
+        told: Told,
+        last: Last,
+        now: UnixMs,
+    ) -> Decision<Settled> {
         let Some(open) = self.open.get(&no) else { return Decision::unchanged(Settled::Unknown) };
         let Report { status, mut observed } = report;
         let ids = open.hold.ids.clone().or(observed.ids.clone());
@@ -131,9 +170,34 @@ impl Journal {
             }
             Outcome::Bill(reading) => (Ending::Settled, open.hold.reading(reading)),
             Outcome::Release => (Ending::Released, reading(Source::Reported)),
+            Outcome::GiveUp if last == Last::Bill => {
+                return self.wait_for_bill(no, ids, status_kept, now);
+            }
             Outcome::GiveUp => (Ending::Expired, reading(Source::Missing)),
         };
         self.finish(no, end, status_kept, &observed, now)
+    }
+
+    /// Keeps a call open whose reply is over and told nothing. Its end is the last sign of life.
+    fn wait_for_bill(
+        &mut self,
+        no: CallNo,
+        ids: WorkIds,
+        status: Option<u16>,
+        now: UnixMs,
+    ) -> Decision<Settled> {
+        let Some(open) = self.open.get_mut(&no) else {
+            return Decision::unchanged(Settled::Unknown);
+        };
+        open.seen_at = now;
+        let known = Hold { status, ids, ..open.hold.clone() };
+        if open.hold == known {
+            return Decision::unchanged(Settled::Open);
+        }
+        open.hold = known;
+        let hold = open.hold.clone();
+        self.index_work(no, &hold.ids);
+        Decision { reply: Settled::Open, effects: vec![Effect::UpdateHold(hold)] }
     }
 
     fn keep_asking(

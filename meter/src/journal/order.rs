@@ -1,4 +1,4 @@
-//! What an operator decides by hand about a call that is still open.
+//! What is decided about a call that is still open: by an operator, or by upstream's bill.
 
 use crate::entry::Ending;
 use crate::ids::CallId;
@@ -15,6 +15,8 @@ pub enum Order {
     Settle(Option<Usage>),
     /// Let it go for nothing.
     Release,
+    /// Charge it as upstream's bill names it: by these tokens, where the price counts them.
+    Bill(Option<Usage>),
 }
 
 impl Journal {
@@ -23,11 +25,12 @@ impl Journal {
         let found = self.by_call.get(call).and_then(|call_no| self.open.get(call_no));
         let Some(open) = found else { return self.remembered(call) };
         let (no, status) = (open.hold.call_no, open.hold.status);
-        let (ending, usage) = match order {
-            Order::Settle(usage) => (Ending::Settled, usage),
-            Order::Release => (Ending::Released, None),
+        let (ending, usage, source) = match order {
+            Order::Settle(usage) => (Ending::Settled, usage, Source::Operator),
+            Order::Release => (Ending::Released, None, Source::Operator),
+            Order::Bill(usage) => (Ending::Settled, usage, Source::Bill),
         };
-        let reading = Reading { usage, source: Source::Operator };
+        let reading = Reading { usage, source };
         self.finish(no, (ending, reading), status, &Observed::nothing(), now)
     }
 }

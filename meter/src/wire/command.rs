@@ -55,6 +55,9 @@ pub enum CommandDoc {
         /// The reply itself, when it is to be kept for replaying.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply: Option<KeptReplyDoc>,
+        /// Upstream's bill will name the call.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamped: bool,
     },
     /// The caller asked about earlier work, and this was the answer.
     Follow {

@@ -39,17 +39,23 @@ pub struct OpenDoc {
     pub asked: u32,
     /// When something is done about it next.
     pub due_at_ms: u64,
+    /// When it was last known to be in somebody's hands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at_ms: Option<u64>,
 }
 
 impl From<&Explained> for ExplainedDoc {
     fn from(explained: &Explained) -> Self {
         match explained {
-            Explained::Open { hold, waits_for, asked, due_at } => Self::Open(Box::new(OpenDoc {
-                hold: HoldDoc::from(hold.as_ref()),
-                waits_for: (*waits_for).to_owned(),
-                asked: *asked,
-                due_at_ms: due_at.get(),
-            })),
+            Explained::Open { hold, waits_for, asked, due_at, seen_at } => {
+                Self::Open(Box::new(OpenDoc {
+                    hold: HoldDoc::from(hold.as_ref()),
+                    waits_for: (*waits_for).to_owned(),
+                    asked: *asked,
+                    due_at_ms: due_at.get(),
+                    seen_at_ms: Some(seen_at.get()),
+                }))
+            }
             Explained::Finished { ending, amount } => {
                 Self::Finished { ending: ending.name().to_owned(), amount_nanos: amount.get() }
             }

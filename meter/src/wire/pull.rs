@@ -26,6 +26,10 @@ pub const PAGE_ENTRIES_MAX: u32 = 1_000;
 pub const CHANGES_MAX: usize = 1_000;
 /// Most open calls that are listed one by one.
 pub const OPEN_CALLS_MAX: usize = 100;
+/// Most further open calls that are listed because their work has no name yet.
+pub const OPEN_UNNAMED_MAX: usize = 400;
+/// Most open calls that are listed at all.
+pub const OPEN_LISTED_MAX: usize = OPEN_CALLS_MAX + OPEN_UNNAMED_MAX;
 /// Most orders in one request.
 pub const ORDERS_MAX: usize = 100;
 /// Largest body of a pull request, in bytes: a full price book and a full list of accounts.
@@ -62,7 +66,7 @@ pub struct Changes {
     /// The price book now in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<BookDoc>,
-    /// What an operator decided about calls that are still open.
+    /// What was decided about calls that are still open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderDoc>,
 }
@@ -75,6 +79,10 @@ pub struct OrderDoc {
     /// What is to become of it.
     #[serde(flatten)]
     pub action: ActionDoc,
+    /// It was not a person who decided, but upstream's bill. An edge that does not know this yet carries
+    /// the order out all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub billed: bool,
 }
 
 /// What is to become of an open call.
@@ -91,10 +99,14 @@ pub enum ActionDoc {
     Release,
 }
 
-impl From<&ActionDoc> for Order {
-    fn from(doc: &ActionDoc) -> Self {
-        match doc {
-            ActionDoc::Settle { usage } => Self::Settle(usage.as_ref().map(Into::into)),
+impl From<&OrderDoc> for Order {
+    fn from(doc: &OrderDoc) -> Self {
+        let OrderDoc { call: _, action, billed } = doc;
+        match action {
+            ActionDoc::Settle { usage } => {
+                let usage = usage.as_ref().map(Into::into);
+                if *billed { Self::Bill(usage) } else { Self::Settle(usage) }
+            }
             ActionDoc::Release => Self::Release,
         }
     }
@@ -136,7 +148,8 @@ pub struct PullReply {
     pub head: TailDoc,
     /// Calls admitted and not finished.
     pub open_holds: u64,
-    /// The oldest of them, at most [`OPEN_CALLS_MAX`].
+    /// The oldest of them, at most [`OPEN_CALLS_MAX`], and the oldest of those whose work has no name
+    /// yet, at most [`OPEN_UNNAMED_MAX`].
     #[serde(default)]
     pub open: Vec<OpenDoc>,
     /// When the oldest of them was admitted.

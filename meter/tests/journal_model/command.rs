@@ -53,6 +53,8 @@ pub(crate) enum Command {
     GoOn(Asker, Call),
     Note(Call, Work),
     Settle(Call, Said),
+    /// The same of a call that upstream's bill will name.
+    SettleStamped(Call, Said),
     /// Somebody asked how a call's work went.
     Follow(Asker, Call, Said),
     Answer(Call, Said),
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Apply(u64, News),
     /// An operator ends a call, with so many tokens or for nothing.
     Obey(Call, Option<u64>),
+    /// Upstream's bill ends a call, with so many tokens or without counting any.
+    Bill(Call, Option<u64>),
 }
 
 /// What a journal answers.
@@ -129,6 +133,10 @@ pub(crate) fn put(
             let reply = Some(reply_of(call));
             journal.settle(&call_id(call), report(call, said), reply, now).map(Reply::Settled)
         }
+        Command::SettleStamped(call, said) => {
+            let (report, reply) = (report(call, said), Some(reply_of(call)));
+            journal.settle_stamped(&call_id(call), report, reply, now).map(Reply::Settled)
+        }
         Command::Follow(asker, call, said) => {
             journal.follow(&asker.account(call), report(call, said), now).map(Reply::Settled)
         }
@@ -139,6 +147,9 @@ pub(crate) fn put(
         Command::Apply(upto, ref news) => journal.apply(news.change(upto)).map(|()| Reply::Done),
         Command::Obey(call, tokens) => {
             journal.obey(&call_id(call), order(tokens), now).map(Reply::Settled)
+        }
+        Command::Bill(call, tokens) => {
+            journal.obey(&call_id(call), bill(tokens), now).map(Reply::Settled)
         }
     }
 }
@@ -223,6 +234,10 @@ pub(crate) fn order(tokens: Option<u64>) -> Order {
     tokens.map_or(Order::Release, |tokens| Order::Settle(Some(usage(tokens))))
 }
 
+pub(crate) fn bill(tokens: Option<u64>) -> Order {
+    Order::Bill(tokens.map(|total| Usage { input: None, output: None, total }))
+}
+
 pub(crate) fn chat_id(call: Call) -> UpstreamId {
     // What a resume continues is a run; a chat of that name would be another one.
     let call = if call == TWIN { TWIN_OF } else { call };
@@ -298,12 +313,15 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => (any_asker(), 0..CALLS).prop_map(|(asker, call)| Command::GoOn(asker, call)),
         3 => (0..CALLS, any_work()).prop_map(|(call, work)| Command::Note(call, work)),
         6 => (0..CALLS, any_said()).prop_map(|(call, said)| Command::Settle(call, said)),
+        2 => (0..CALLS, any_said()).prop_map(|(call, said)| Command::SettleStamped(call, said)),
         3 => (any_asker(), 0..CALLS, any_said())
             .prop_map(|(asker, call, said)| Command::Follow(asker, call, said)),
         3 => (0..CALLS, any_said()).prop_map(|(call, said)| Command::Answer(call, said)),
         3 => any_jump().prop_map(Command::LookAfter),
         1 => (0..CALLS, prop::option::of(any_tokens()))
             .prop_map(|(call, tokens)| Command::Obey(call, tokens)),
+        1 => (0..CALLS, prop::option::of(any_tokens()))
+            .prop_map(|(call, tokens)| Command::Bill(call, tokens)),
         2 => (0..40u64, any_news()).prop_map(|(upto, news)| Command::Apply(upto, news)),
     ]
 }

@@ -132,7 +132,7 @@ fn every_operation_and_subject_has_the_name_it_had() {
 
 #[test]
 fn every_stage_and_source_has_the_name_it_had() {
-    use Source::{Missing, Operator, Reported, Retrieved};
+    use Source::{Bill, Missing, Operator, Reported, Retrieved};
     assert_eq!(
         Stage::ALL.map(Stage::name),
         [
@@ -146,8 +146,8 @@ fn every_stage_and_source_has_the_name_it_had() {
             "cut"
         ]
     );
-    let sources = [Reported, Retrieved, Missing, Operator].map(Source::name);
-    assert_eq!(sources, ["reported", "retrieved", "missing", "operator"]);
+    let sources = [Reported, Retrieved, Missing, Operator, Bill].map(Source::name);
+    assert_eq!(sources, ["reported", "retrieved", "missing", "operator", "bill"]);
 }
 
 #[test]
@@ -164,13 +164,17 @@ fn every_command_is_what_it_was() {
         r#"{"do":"note","call":"c1","ids":{"chat_id":"7561"}}"#,
     );
     pinned(
-        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply: None },
+        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply: None, stamped: false },
         r#"{"do":"settle","call":"c1","report":{"stage":"unknown"}}"#,
     );
     let reply = Some(KeptReplyDoc { status: 200, body: "{\"code\":0}".to_owned() });
     pinned(
-        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply },
+        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply, stamped: false },
         r#"{"do":"settle","call":"c1","report":{"stage":"unknown"},"reply":{"status":200,"body":"{\"code\":0}"}}"#,
+    );
+    pinned(
+        &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply: None, stamped: true },
+        r#"{"do":"settle","call":"c1","report":{"stage":"unknown"},"stamped":true}"#,
     );
     pinned(
         &CommandDoc::GoOn { account: account.clone(), key: key.clone(), chat: "7561".to_owned() },

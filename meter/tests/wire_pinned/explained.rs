@@ -5,9 +5,9 @@ use meter::refusal::Reason;
 use meter::time::UnixMs;
 use meter::wire::explained::{ExplainedDoc, OpenDoc};
 
-use super::{pinned, stored, unreadable};
+use super::{pinned, read, stored, unreadable};
 
-pub(crate) const OPEN: &str = r#"{"hold":{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000},"waits_for":"the reply","asked":3,"due_at_ms":1764100090000}"#;
+pub(crate) const OPEN: &str = r#"{"hold":{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000},"waits_for":"the reply","asked":3,"due_at_ms":1764100090000,"seen_at_ms":1764100000000}"#;
 
 fn explained() -> Explained {
     Explained::Open {
@@ -15,6 +15,7 @@ fn explained() -> Explained {
         waits_for: "the reply",
         asked: 3,
         due_at: UnixMs::new(1_764_100_090_000),
+        seen_at: UnixMs::new(1_764_100_000_000),
     }
 }
 
@@ -28,6 +29,8 @@ pub(crate) fn open() -> OpenDoc {
 #[test]
 fn why_a_call_stands_as_it_does_is_told_as_it_was() {
     pinned(&open(), OPEN);
+    let earlier = OPEN.replace(r#","seen_at_ms":1764100000000"#, "");
+    assert_eq!(read::<OpenDoc>(&earlier).seen_at_ms, None, "an edge of before");
     let open = format!(r#"{{"state":"open",{}"#, &OPEN[1..]);
     pinned(&ExplainedDoc::from(&explained()), &open);
     let finished = Explained::Finished { ending: Ending::Released, amount: Nanos::ZERO };

@@ -78,7 +78,7 @@ fn a_request_to_pull_is_what_it_was() {
         accounts: vec![(&limited()).into(), (&unlimited()).into()],
         revoked_keys: vec!["key_9".to_owned()],
         book: Some(BookDoc { prices: Vec::new(), ..(&PriceBook::initial()).into() }),
-        orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release }],
+        orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release, billed: false }],
     };
     let full = PullRequest { epoch: Some("e1".to_owned()), changes: Some(changes), ..first };
     let json = format!(
@@ -95,7 +95,7 @@ fn changes_may_leave_out_what_did_not_change() {
 
 #[test]
 fn an_order_is_what_it_was() {
-    let order = |action| OrderDoc { call: "c1".to_owned(), action };
+    let order = |action, billed| OrderDoc { call: "c1".to_owned(), action, billed };
     let usage = Usage { input: None, output: None, total: 9 };
     for (action, json, means) in [
         (ActionDoc::Release, r#"{"call":"c1","action":"release"}"#, Order::Release),
@@ -110,9 +110,13 @@ fn an_order_is_what_it_was() {
             Order::Settle(Some(usage)),
         ),
     ] {
-        assert_eq!(Order::from(&action), means);
-        pinned(&order(action), json);
+        let order = order(action, false);
+        assert_eq!(Order::from(&order), means);
+        pinned(&order, json);
     }
+    let billed = order(ActionDoc::Settle { usage: Some(usage.into()) }, true);
+    assert_eq!(Order::from(&billed), Order::Bill(Some(usage)));
+    pinned(&billed, r#"{"call":"c1","action":"settle","usage":{"total_tokens":9},"billed":true}"#);
     unreadable::<OrderDoc>(r#"{"call":"c1","action":"forget"}"#, "unknown variant `forget`");
 }
 

@@ -179,7 +179,7 @@ fn finished_text(call: &Finished) -> String {
 }
 
 fn open_text(open: &OpenDoc, says: &str, order: Option<&OrderTold>) -> Result<String, Error> {
-    let OpenDoc { hold, waits_for, asked, due_at_ms } = open;
+    let OpenDoc { hold, waits_for, asked, due_at_ms, seen_at_ms: _ } = open;
     let mut lines = Lines(format!("Call {} is open, says {says}", hold.call));
     lines.line("let in", time(hold.admitted_at_ms)?);
     let work = &hold.asked;

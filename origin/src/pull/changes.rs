@@ -147,7 +147,7 @@ async fn orders(
 ) -> Result<Vec<At<OrderDoc>>, Error> {
     let rows = sqlx::query!(
         "SELECT call_id, journal_id, action, input_tokens, output_tokens, total_tokens, reason,
-                actor, created_at, revision
+                actor, source, created_at, revision
          FROM call_order
          WHERE journal_id = $1 AND revision > $2 AND revision <= $3
          ORDER BY revision LIMIT $4",
@@ -169,9 +169,11 @@ async fn orders(
                 total_tokens: row.total_tokens,
                 reason: row.reason,
                 actor: row.actor,
+                source: row.source,
                 created_at: row.created_at,
             };
-            let value = OrderDoc { action: order.action()?, call: order.call_id };
+            let (action, billed) = (order.action()?, order.is_billed());
+            let value = OrderDoc { call: order.call_id, action, billed };
             Ok(At { revision: row.revision, value })
         })
         .collect()

@@ -19,7 +19,8 @@ use meter::time::UnixMs;
 use meter::wire::WireError;
 use meter::wire::explained::OpenDoc;
 use meter::wire::pull::{
-    OPEN_CALLS_MAX, PAGE_ENTRIES_MAX, PULL_BYTES_MAX, PULL_VERSION, PullReply, PullRequest, TailDoc,
+    OPEN_LISTED_MAX, PAGE_ENTRIES_MAX, PULL_BYTES_MAX, PULL_VERSION, PullReply, PullRequest,
+    TailDoc,
 };
 use tracing::warn;
 
@@ -176,5 +177,5 @@ fn readable(journal: &JournalName, open: &[OpenDoc]) -> Vec<OpenDoc> {
             false
         }
     };
-    open.iter().take(OPEN_CALLS_MAX).filter(|open| is_readable(open)).cloned().collect()
+    open.iter().take(OPEN_LISTED_MAX).filter(|open| is_readable(open)).cloned().collect()
 }

@@ -1,7 +1,7 @@
 //! Calls that are still open, oldest first, as their journals told them at the last pull.
 //!
 //! # Bounds
-//! A journal lists at most [`meter::wire::pull::OPEN_CALLS_MAX`] calls, its oldest, and here are at most
+//! A journal lists at most [`meter::wire::pull::OPEN_LISTED_MAX`] calls, its oldest, and here are at most
 //! [`OPEN_LISTED_MAX`]; whether there are more is said.
 
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use sqlx::types::Json;
 use crate::clock;
 use crate::error::Error;
 
-/// Most calls in one list: ten journals that list all they may.
+/// Most calls in one list: two journals that list all they may.
 pub const OPEN_LISTED_MAX: i64 = 1_000;
 
 /// An open call, as it is listed.
@@ -84,7 +84,7 @@ pub struct Told {
 impl Told {
     /// As it is listed at this time.
     pub fn call(&self, now: UnixMs) -> Result<OpenCall, Error> {
-        let OpenDoc { hold, waits_for, asked, due_at_ms } = &self.open;
+        let OpenDoc { hold, waits_for, asked, due_at_ms, seen_at_ms: _ } = &self.open;
         let admitted_at = UnixMs::new(hold.admitted_at_ms);
         Ok(OpenCall {
             call_id: hold.call.clone(),

@@ -85,5 +85,6 @@ pub(crate) fn still_open(facts: Facts) -> OpenDoc {
         waits_for: "upstream's answer".to_owned(),
         asked: 3,
         due_at_ms: BEGAN_MS + 60_000,
+        seen_at_ms: Some(BEGAN_MS),
     }
 }

@@ -53,6 +53,7 @@ async fn an_order_is_told_and_the_entry_that_follows_is_posted() {
     let told = OrderDoc {
         call: call.to_owned(),
         action: ActionDoc::Settle { usage: usage.map(Into::into) },
+        billed: false,
     };
     assert!(orders(&tester).iter().all(|order| *order == told), "{:?}", orders(&tester));
     tester.pull().await.unwrap();
@@ -93,7 +94,7 @@ async fn a_release_is_told_once_and_contradicting_it_is_refused() {
     let (code, _, err) = weir(&tester, &settle).await;
     assert_eq!((code, err.contains("is to be released, as cli ordered at")), (1, true), "{err}");
     tester.pull().await.unwrap();
-    let want = OrderDoc { call: call.to_owned(), action: ActionDoc::Release };
+    let want = OrderDoc { call: call.to_owned(), action: ActionDoc::Release, billed: false };
     assert_eq!(orders(&tester), [want]);
     let released = Facts {
         ending: Ending::Released,

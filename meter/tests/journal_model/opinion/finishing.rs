@@ -53,6 +53,25 @@ impl Opinion {
         self.told_end(id)
     }
 
+    /// A reply after which the bill may still tell: what would be given up for lost is left open.
+    pub(super) fn report_stamped(&mut self, id: &CallId, report: Report, now: UnixMs) -> Settled {
+        let before = self.clone();
+        let ids = report.observed.ids.clone();
+        let settled = self.report(id, report, Told::ByReply, now);
+        let was_open = before.calls.get(id).is_some_and(|call| call.ended.is_none());
+        let is_over = |call: &Call| matches!(call.ended, Some((Ending::Expired, _)));
+        // A charge that fits in no amount expires too, but not for want of a word.
+        let charged = self.calls.get(id).is_some_and(|call| call.settled_usage.is_some());
+        if !was_open || charged || !self.calls.get(id).is_some_and(is_over) {
+            return settled;
+        }
+        *self = before;
+        let call = self.calls.get_mut(id).unwrap();
+        call.ids = call.ids.clone().or(ids);
+        call.seen_at = now;
+        Settled::Open
+    }
+
     /// How a call ended, when it is remembered.
     fn told_end(&self, id: &CallId) -> Settled {
         match self.calls.get(id).and_then(|call| call.ended) {
@@ -77,7 +96,7 @@ impl Opinion {
     pub(super) fn obey(&mut self, id: &CallId, order: Order) -> Settled {
         if self.calls.get(id).is_some_and(|call| call.ended.is_none()) {
             match order {
-                Order::Settle(usage) => self.end(id, Ending::Settled, usage),
+                Order::Settle(usage) | Order::Bill(usage) => self.end(id, Ending::Settled, usage),
                 Order::Release => self.end(id, Ending::Released, None),
             }
         }

@@ -19,7 +19,9 @@ use meter::request::Asked;
 use meter::time::UnixMs;
 use meter::usage::{Usage, WorkIds};
 
-use crate::command::{Command, Reply, admission, call_id, chat_id, ids, order, reply_of, report};
+use crate::command::{
+    Command, Reply, admission, bill, call_id, chat_id, ids, order, reply_of, report,
+};
 
 /// A call that was admitted once.
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ impl Call {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Opinion {
     accounts: BTreeMap<AccountId, Account>,
     revoked: BTreeSet<KeyId>,
@@ -143,6 +146,11 @@ impl Opinion {
                 let report = report(call, said);
                 Reply::Settled(self.report(&call_id(call), report, Told::ByReply, now))
             }
+            Command::SettleStamped(call, said) => {
+                self.keep_reply(&call_id(call), reply_of(call));
+                let report = report(call, said);
+                Reply::Settled(self.report_stamped(&call_id(call), report, now))
+            }
             Command::Follow(asker, call, said) => {
                 Reply::Settled(self.follow(&asker.account(call), report(call, said), now))
             }
@@ -159,6 +167,7 @@ impl Opinion {
                 Reply::Done
             }
             Command::Obey(call, tokens) => Reply::Settled(self.obey(&call_id(call), order(tokens))),
+            Command::Bill(call, tokens) => Reply::Settled(self.obey(&call_id(call), bill(tokens))),
         }
     }
 

@@ -4,21 +4,21 @@ use chrono::{DateTime, Utc};
 use meter::ids::JournalName;
 use meter::time::UnixMs;
 use meter::wire::explained::OpenDoc;
-use meter::wire::pull::OPEN_CALLS_MAX;
+use meter::wire::pull::OPEN_LISTED_MAX;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::clock;
 use crate::error::Error;
 
-/// Keeps what a journal tells of its open calls, at most [`OPEN_CALLS_MAX`] of them. The caller holds
+/// Keeps what a journal tells of its open calls, at most [`OPEN_LISTED_MAX`] of them. The caller holds
 /// the lock of the journal's row.
 pub(super) async fn replace(
     connection: &mut PgConnection,
     name: &JournalName,
     open: &[OpenDoc],
 ) -> Result<(), Error> {
-    let open = open.get(..OPEN_CALLS_MAX).unwrap_or(open);
+    let open = open.get(..OPEN_LISTED_MAX).unwrap_or(open);
     let calls: Vec<String> = open.iter().map(|open| open.hold.call.clone()).collect();
     let accounts: Vec<String> = open.iter().map(|open| open.hold.account.clone()).collect();
     let admitted_at = open.iter().map(|open| UnixMs::new(open.hold.admitted_at_ms));

@@ -13,6 +13,7 @@ mod words;
 use meter::entry::{Entry, Facts, Tail};
 use meter::ids::CallId;
 use meter::money::{Nanos, Ratio};
+use meter::outcome::Source;
 use meter::price::{PriceBook, Terms};
 use meter::time::UnixMs;
 use meter::wire::asked::AskedDoc;
@@ -89,7 +90,7 @@ async fn finished(
     let Some(posted) = rows::posted(pool, account, call).await? else { return Ok(None) };
     let entry = &posted.entry;
     let facts = &entry.facts;
-    let carried_out = facts.reading.source == meter::outcome::Source::Operator;
+    let carried_out = matches!(facts.reading.source, Source::Operator | Source::Bill);
     let version = i64::from(facts.terms.book);
     let book =
         price::books(&mut *pool.acquire().await?, &[version]).await?.remove(&facts.terms.book);

@@ -14,6 +14,7 @@ pub(super) const fn source(source: Source) -> &'static str {
         Source::Retrieved => "upstream, asked later how the work went",
         Source::Missing => "nowhere: the usage stayed unknown, and nothing is guessed",
         Source::Operator => "an operator, who decided by hand",
+        Source::Bill => "upstream's bill, which named the call",
     }
 }
 
@@ -28,6 +29,9 @@ pub(super) const fn outcome(ending: Ending, source: Source) -> &'static str {
             "the work succeeded and upstream did not say what it used; what needs no usage is charged"
         }
         (Ending::Settled, Source::Operator) => "an operator settled it by hand",
+        (Ending::Settled, Source::Bill) => {
+            "its reply never told how it went, so it is charged by what upstream billed for it"
+        }
         (Ending::Released, Source::Operator) => "an operator let it go by hand, for nothing",
         (Ending::Released, _) => {
             "the work failed or never began, or another call is charged for it; it costs nothing"
