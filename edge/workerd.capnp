@@ -2,7 +2,8 @@
 #
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
-# UPSTREAM_URL, COZE_API_TOKEN and WEIR_PUBLIC_KEYS come from the environment. DIR keeps the
+# UPSTREAM_URL, COZE_API_TOKEN and WEIR_PUBLIC_KEYS come from the environment, and so do, where they are
+# set, COZE_DEVICE_INFO and NOTE_IDS_AFTER_MS. DIR keeps the
 # journals: it is half of the books, so it belongs on a disk that is backed up.
 
 using Workerd = import "/workerd/workerd.capnp";
@@ -29,6 +30,8 @@ const edge :Workerd.Worker = (
     ( name = "UPSTREAM_URL", fromEnvironment = "UPSTREAM_URL" ),
     ( name = "COZE_API_TOKEN", fromEnvironment = "COZE_API_TOKEN" ),
     ( name = "WEIR_PUBLIC_KEYS", fromEnvironment = "WEIR_PUBLIC_KEYS" ),
+    ( name = "COZE_DEVICE_INFO", fromEnvironment = "COZE_DEVICE_INFO" ),
+    ( name = "NOTE_IDS_AFTER_MS", fromEnvironment = "NOTE_IDS_AFTER_MS" ),
     ( name = "JOURNAL", durableObjectNamespace = "Journal" ),
   ],
   durableObjectNamespaces = [

@@ -6,19 +6,27 @@
 //! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
 //! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
 //! | `COZE_API_TOKEN` | secret | the credential that goes upstream |
+//! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
+//! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::VerifyingKey;
 use meter::wire::claims::PublicKeyDoc;
-use worker::{Env, Error, Result};
+use worker::{Env, Error, Result, js_sys};
 
 /// Most public keys that are configured at once: one in use, one being rotated in, some to spare.
 const PUBLIC_KEYS_MAX: usize = 16;
+/// How long a stream runs before its ids are noted, unless configured: most are over by then, and a note
+/// is a row more.
+const NOTE_IDS_AFTER_MS_DEFAULT: u64 = 5_000;
+/// A stream that is silent for longer is asked about, which takes its ids (`meter::journal`).
+const NOTE_IDS_AFTER_MS_MAX: u64 = 60_000;
 const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
 const UPSTREAM_SOCKET_DEFAULT: &str = "https://ws.coze.cn";
 
@@ -31,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) upstream_socket: String,
     /// The value of `Authorization` on the way up.
     pub(crate) upstream_authorization: String,
+    /// Whether calls are stamped, so that upstream's bill names them.
+    pub(crate) stamps_calls: bool,
+    /// How long a stream runs before the ids of its work are noted in the journal.
+    pub(crate) note_ids_after: Duration,
 }
 
 thread_local! {
@@ -59,6 +71,8 @@ impl Config {
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             upstream_authorization: format!("Bearer {token}"),
+            stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
+            note_ids_after: note_ids_after(setting(env, "NOTE_IDS_AFTER_MS").as_deref())?,
         })
     }
 
@@ -66,6 +80,32 @@ impl Config {
     pub(crate) fn public_key(&self, kid: &str) -> Option<&VerifyingKey> {
         self.public_keys.iter().find(|(name, _)| name == kid).map(|(_, key)| key)
     }
+}
+
+/// A variable that may be left out. `workerd` gives null for one that its environment does not have.
+fn setting(env: &Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env, &name.into()).ok()?.as_string()?;
+    Some(value).filter(|value| !value.is_empty())
+}
+
+fn stamps_calls(value: Option<&str>) -> Result<bool> {
+    match value {
+        Some("on") => Ok(true),
+        Some("off") | None => Ok(false),
+        Some(other) => {
+            Err(Error::RustError(format!("COZE_DEVICE_INFO: {other:?} is neither on nor off")))
+        }
+    }
+}
+
+fn note_ids_after(value: Option<&str>) -> Result<Duration> {
+    let parsed = value.map_or(Ok(NOTE_IDS_AFTER_MS_DEFAULT), str::parse);
+    let bad = || {
+        let range = format!("0 to {NOTE_IDS_AFTER_MS_MAX}");
+        Error::RustError(format!("NOTE_IDS_AFTER_MS: {value:?} is not a number from {range}"))
+    };
+    let ms = parsed.ok().filter(|ms| *ms <= NOTE_IDS_AFTER_MS_MAX).ok_or_else(bad)?;
+    Ok(Duration::from_millis(ms))
 }
 
 fn upstream_socket(env: &Env, upstream: &str) -> String {
@@ -95,4 +135,28 @@ fn public_keys(json: &str) -> Result<Vec<(String, VerifyingKey)>> {
             Ok((kid, key))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_switch_is_an_error_and_not_off() {
+        assert!(stamps_calls(Some("on")).unwrap());
+        assert!(!stamps_calls(Some("off")).unwrap());
+        assert!(!stamps_calls(None).unwrap());
+        assert!(stamps_calls(Some("true")).is_err());
+    }
+
+    #[test]
+    fn ids_are_noted_after_a_time_within_bounds() {
+        let ms = |value| note_ids_after(value).map(|after| after.as_millis());
+        assert_eq!(ms(None).unwrap(), 5_000);
+        assert_eq!(ms(Some("0")).unwrap(), 0);
+        assert_eq!(ms(Some("60000")).unwrap(), 60_000);
+        for bad in ["60001", "-1", "5s", "1.5"] {
+            assert!(ms(Some(bad)).is_err(), "{bad}");
+        }
+    }
 }

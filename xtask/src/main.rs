@@ -122,8 +122,14 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
         Verb::ServeEdge { port, upstream, token, public_keys } => {
             build::build(Mode::Worker)?;
-            let settings =
-                Settings { port, upstream_url: upstream, upstream_token: token, public_keys };
+            let settings = Settings {
+                port,
+                upstream_url: upstream,
+                upstream_token: token,
+                public_keys,
+                // What else there is comes from our own environment.
+                variables: Vec::new(),
+            };
             let folder = project::root().join(".weir/edge");
             command::run(&mut run::command(&npm()?.workerd(), &folder, &settings)?)
         }

@@ -32,6 +32,8 @@ pub(super) struct Admitted {
     pub(super) body: Uint8Array,
     /// Whether the reply is to be kept for replaying.
     pub(super) keeps_reply: bool,
+    /// Whether upstream's bill will name the call.
+    pub(super) stamped: bool,
 }
 
 /// What comes of asking.
@@ -66,7 +68,14 @@ pub(super) async fn admit(
                 reply => return Err(refused(reply)),
             };
             let dialect = operation.dialect();
-            Ok(Entered::Admitted(Admitted { call, dialect, journal, body, keeps_reply: false }))
+            Ok(Entered::Admitted(Admitted {
+                call,
+                dialect,
+                journal,
+                body,
+                keeps_reply: false,
+                stamped: false,
+            }))
         }
     }
 }
@@ -85,9 +94,14 @@ async fn hold(
     let (account, key) = (caller.account, caller.key);
     let admission = Admission { call: call.clone(), account, key, asked, attempt };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { .. }) => {
-            Ok(Entered::Admitted(Admitted { call, dialect, journal, body, keeps_reply }))
-        }
+        Ok(ReplyDoc::Admitted { .. }) => Ok(Entered::Admitted(Admitted {
+            call,
+            dialect,
+            journal,
+            body,
+            keeps_reply,
+            stamped: false,
+        })),
         Ok(ReplyDoc::Replayed { call, reply }) => {
             Ok(Entered::Replayed(call.parse().map_err(|_| Reason::Internal)?, reply))
         }
@@ -119,6 +133,7 @@ pub(super) async fn hold_for(
             journal: journal.clone(),
             body: Uint8Array::new_with_length(0),
             keeps_reply: false,
+            stamped: false,
         }),
         reply => Err(refused(reply)),
     }

@@ -7,6 +7,7 @@ use meter::header;
 use meter::journal::Question;
 use meter::journal::Report;
 use meter::route::Dialect;
+use meter::stamp::{STAMP_HEADER, Stamp};
 use meter::usage::Observed;
 use meter::usage::coze_chat::read_retrieved;
 use meter::usage::coze_workflow::read_history;
@@ -59,6 +60,11 @@ impl Up {
         up.headers.set("upgrade", "websocket")?;
         up.url = [config.upstream_socket.as_str(), path, query].concat();
         Ok(up)
+    }
+
+    /// Has upstream's bill name the call. What a caller wrote there itself does not come this far.
+    pub(super) fn stamp(&self, stamp: &Stamp) -> Result<()> {
+        Ok(self.headers.set(STAMP_HEADER, &stamp.header_value())?)
     }
 
     fn init(&self) -> RequestInit {

@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use meter::ids::CallId;
 use meter::route::{FollowUp, Operation};
+use meter::stamp::Stamp;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::futures::{JsFuture, future_to_promise};
 use worker::web_sys::{Request, Response};
@@ -72,15 +73,20 @@ async fn carry(
 ) -> Result<Response, Failure> {
     // (1) authenticate: a bad key costs no request to the journal.
     let caller = authenticate(&arrived.request, &arrived.config)?;
+    let account = caller.account.clone();
     let up = forward::Up::of(&arrived.request, &arrived.config, &arrived.path, &arrived.query)?;
     // (2) admit: from here on a durable hold exists, and somebody has to end it.
-    let admitted = match admit::admit(&arrived, caller, operation).await? {
+    let mut admitted = match admit::admit(&arrived, caller, operation).await? {
         Entered::Admitted(admitted) => admitted,
         Entered::Replayed(call, reply) => return Ok(reply::replayed(&call, &reply)?),
     };
     // (3) forward, (4) tap, (5) settle.
+    if arrived.config.stamps_calls && operation.takes_stamp() {
+        up.stamp(&Stamp { account, call: admitted.call.clone() })?;
+        admitted.stamped = true;
+    }
     let replied = forward::send(&up, &admitted.body).await;
-    Ok(tap::tap(admitted, replied, context).await?)
+    Ok(tap::tap(admitted, replied, &arrived.config, context).await?)
 }
 
 /// A call about earlier work.

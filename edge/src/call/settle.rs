@@ -23,7 +23,8 @@ pub(super) async fn settle(
     reply: Option<KeptReplyDoc>,
 ) -> Option<Settled> {
     let call = admitted.call.to_string();
-    let command = CommandDoc::Settle { call: call.clone(), report: report.into(), reply };
+    let stamped = admitted.stamped;
+    let command = CommandDoc::Settle { call: call.clone(), report: report.into(), reply, stamped };
     for _ in 0..TRIES_MAX {
         match admitted.journal.command(&command).await {
             Ok(reply) => match reply.settled() {

@@ -13,27 +13,27 @@ use meter::route::Dialect;
 use meter::sse;
 use meter::usage::coze_chat::{self, ChatStream};
 use meter::usage::coze_workflow::{self, WorkflowStream};
-use meter::usage::{Observed, WorkIds, coze_plain};
+use meter::usage::{Observed, Stage, WorkIds, coze_plain};
 use meter::wire::command::KeptReplyDoc;
 use wasm_bindgen::JsCast as _;
 use worker::web_sys::{ReadableStream, Response};
 use worker::{Context, Delay, Result};
 
+use crate::config::Config;
 use crate::reply::{self, Body, Failure};
 use crate::{body, log};
 
 use super::admit::Admitted;
 use super::{forward, settle};
 
-/// How long a call may run before the ids of its work are noted in the journal.
-const NOTE_AFTER: Duration = Duration::from_secs(5);
-/// How often a call that goes on gives a sign of life after that.
+/// How often a call that goes on gives a sign of life, once its ids were noted.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Gives the caller upstream's reply, and sees to it that the call is settled.
 pub(super) async fn tap(
     admitted: Admitted,
     replied: Result<Response>,
+    config: &Config,
     context: &Rc<Context>,
 ) -> Result<Response> {
     let reply = match replied {
@@ -47,7 +47,7 @@ pub(super) async fn tap(
     };
     let kind = Kind::of(&reply.headers().get("content-type")?.unwrap_or_default());
     match (kind, reply.body()) {
-        (Kind::Stream, Some(body)) => stream(admitted, &reply, &body, context),
+        (Kind::Stream, Some(body)) => stream(admitted, &reply, &body, config, context),
         (Kind::Other, _) if admitted.dialect == Dialect::Plain => unread(&admitted, &reply).await,
         _ => whole(&admitted, &reply).await,
     }
@@ -105,32 +105,40 @@ fn stream(
     admitted: Admitted,
     reply: &Response,
     body: &ReadableStream,
+    config: &Config,
     context: &Rc<Context>,
 ) -> Result<Response> {
+    let note_after = config.note_ids_after;
     let halves = body.tee();
     let for_caller: ReadableStream = halves.get(0).unchecked_into();
     let copy: ReadableStream = halves.get(1).unchecked_into();
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
     let status = reply.status();
     context.wait_until(async move {
-        let observed = read_copy(&admitted, &copy).await;
+        let observed = read_copy(&admitted, &copy, note_after).await;
         settle::settle(&admitted, &Report { status: Some(status), observed }, None).await;
     });
     reply::respond(status, &headers, Body::Stream(Some(&for_caller)))
 }
 
-/// Reads the copy to its end, noting the work's ids when it takes long.
-async fn read_copy(admitted: &Admitted, copy: &ReadableStream) -> Observed {
+/// Reads the copy to its end, noting the work's ids when it takes longer than `note_after`; when that is
+/// zero, as soon as there are any.
+async fn read_copy(admitted: &Admitted, copy: &ReadableStream, note_after: Duration) -> Observed {
     let mut reading = StreamReading::new(admitted.dialect);
     let mut parser = sse::Parser::new();
     let reader = body::reader(copy);
-    let mut note_in = Box::pin(Delay::from(NOTE_AFTER));
+    let mut is_noted = !note_after.is_zero();
+    let mut note_in = Box::pin(Delay::from(if is_noted { note_after } else { NOTE_EVERY }));
     let mut chunk = Box::pin(body::next_chunk(&reader));
     loop {
         // A stream may fall silent for long, so the note does not wait for its next bytes.
         match select(chunk, note_in).await {
             Either::Left((Ok(Some(bytes)), waiting)) => {
                 parser.feed(&bytes.to_vec(), |event| reading.take(event));
+                if !is_noted && reading.goes_on_named() {
+                    settle::note(admitted, reading.ids()).await;
+                    is_noted = true;
+                }
                 chunk = Box::pin(body::next_chunk(&reader));
                 note_in = waiting;
             }
@@ -192,11 +200,22 @@ impl StreamReading {
         }
     }
 
-    fn ids(&self) -> WorkIds {
+    fn so_far(&self) -> &Observed {
         match self {
-            Self::Chat(chat) => chat.so_far().ids.clone(),
-            Self::Workflow(workflow) => workflow.so_far().ids.clone(),
+            Self::Chat(chat) => chat.so_far(),
+            Self::Workflow(workflow) => workflow.so_far(),
         }
+    }
+
+    fn ids(&self) -> WorkIds {
+        self.so_far().ids.clone()
+    }
+
+    /// Whether upstream could be asked about the work, and the stream does not tell its end yet. A stream
+    /// that came in one piece is settled, and needs no note.
+    fn goes_on_named(&self) -> bool {
+        let Observed { stage, ids, .. } = self.so_far();
+        ids.can_be_asked() && matches!(stage, Stage::Running | Stage::Unknown)
     }
 
     fn finish(self) -> Observed {

@@ -131,6 +131,8 @@ fn plan(
             Some(state) => state.admin_password.clone(),
             None => random::secret()?,
         },
+        edge_variables: Vec::new(),
+        origin_variables: Vec::new(),
     })
 }
 

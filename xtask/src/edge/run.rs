@@ -19,6 +19,8 @@ pub struct Settings {
     pub upstream_token: String,
     /// `WEIR_PUBLIC_KEYS`
     pub public_keys: String,
+    /// Further variables by name, such as `COZE_DEVICE_INFO`.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 /// The edge as a process that is not running yet. The Worker must have been built; `folder` gets
@@ -42,7 +44,8 @@ pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Com
         .arg(format!("--directory-path=journals={}", journals.display()))
         .env("UPSTREAM_URL", &settings.upstream_url)
         .env("COZE_API_TOKEN", &settings.upstream_token)
-        .env("WEIR_PUBLIC_KEYS", &settings.public_keys);
+        .env("WEIR_PUBLIC_KEYS", &settings.public_keys)
+        .envs(settings.variables.iter().map(|(name, value)| (name, value)));
     Ok(command)
 }
 

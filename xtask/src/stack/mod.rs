@@ -107,6 +107,7 @@ impl Stack {
             upstream_url: upstream_url.clone(),
             upstream_token,
             public_keys: origin::public_keys(&signing_key)?,
+            variables: plan.edge_variables,
         };
         let mut edge = run::process(&programs.workerd, &folder, &edge_settings)?;
         edge.start()?;
@@ -119,6 +120,7 @@ impl Stack {
             pull_interval_ms: plan.pull_interval_ms,
             admin_user: plan.admin_user,
             admin_password: plan.admin_password,
+            variables: plan.origin_variables,
         };
         command::output_of(settings.give_to(Command::new(&programs.weir)).arg("migrate"))?;
         let mut serve = settings.give_to(Command::new(&programs.weir));

@@ -19,6 +19,7 @@ pub(super) struct Settings {
     pub(super) pull_interval_ms: u64,
     pub(super) admin_user: String,
     pub(super) admin_password: String,
+    pub(super) variables: Vec<(&'static str, String)>,
 }
 
 /// A pair as `weir signing-key` prints it.
@@ -38,7 +39,8 @@ impl Settings {
             .env("WEIR_LISTEN", &self.listen)
             .env("WEIR_PULL_INTERVAL_MS", self.pull_interval_ms.to_string())
             .env("WEIR_ADMIN_USER", &self.admin_user)
-            .env("WEIR_ADMIN_PASSWORD", &self.admin_password);
+            .env("WEIR_ADMIN_PASSWORD", &self.admin_password)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }

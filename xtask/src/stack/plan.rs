@@ -51,6 +51,10 @@ pub struct Plan {
     pub admin_user: String,
     /// And with which password.
     pub admin_password: String,
+    /// Further variables of the edge, by name.
+    pub edge_variables: Vec<(&'static str, String)>,
+    /// Further variables of the origin, by name.
+    pub origin_variables: Vec<(&'static str, String)>,
 }
 
 impl Plan {
@@ -68,6 +72,8 @@ impl Plan {
             pull_interval_ms: TEST_PULL_INTERVAL_MS,
             admin_user: "admin".to_owned(),
             admin_password: random::secret()?,
+            edge_variables: Vec::new(),
+            origin_variables: Vec::new(),
         })
     }
 }
