@@ -1,5 +1,6 @@
 //! The programs that build and run Weir and are not Rust's own.
 
+pub mod cargo_deny;
 pub mod npm;
 pub mod wasm_bindgen;
 
