@@ -13,6 +13,7 @@ use crate::price::{Price, Terms};
 use crate::request::Asked;
 use crate::time::UnixMs;
 use crate::usage::WorkIds;
+use crate::usage::cost::{Cost, Currency};
 
 /// How a call ended. Every admitted call ends in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,12 +170,31 @@ impl Facts {
 
     /// Whether the call succeeded and yet its usage stayed unknown where the price needs it.
     pub fn lacks_usage(&self) -> bool {
-        let needs_usage = matches!(self.terms.price, Price::PerToken { .. });
+        let is_missing = match self.terms.price {
+            Price::PerToken { .. } => self.reading.source == Source::Missing,
+            // Where no token was used there was nothing to pay for.
+            Price::CostPlus { .. } => {
+                self.reading.usage.is_none_or(|usage| usage.cost.is_none() && usage.is_some_used())
+            }
+            Price::PerCall { .. } | Price::PerUnit { .. } | Price::Free => false,
+        };
         match self.ending {
-            Ending::Settled => needs_usage && self.reading.source == Source::Missing,
+            Ending::Settled => is_missing,
             Ending::Released => false,
             Ending::Expired => true,
         }
+    }
+
+    /// What the work cost upstream, where upstream said so.
+    pub fn upstream_cost(&self) -> Option<Cost> {
+        self.reading.usage.and_then(|usage| usage.cost)
+    }
+
+    /// The currency in which upstream stated a cost that the price needs and nobody converts.
+    pub fn foreign_currency(&self) -> Option<Currency> {
+        let needs_cost = matches!(self.terms.price, Price::CostPlus { .. });
+        let cost = self.upstream_cost().filter(|_| needs_cost && self.ending == Ending::Settled)?;
+        (cost.currency != Currency::USD).then_some(cost.currency)
     }
 
     /// The hash over a canonical form: each field in a fixed order, each with its length in front, so
@@ -209,6 +229,11 @@ impl Facts {
                 form.text(Some("per_unit"));
                 form.integer(Some(amount.get().into()));
             }
+            Price::CostPlus { margin, step } => {
+                form.text(Some("cost_plus"));
+                form.integer(Some(margin.ppm().into()));
+                form.integer(Some(step.get().into()));
+            }
             Price::Free => form.text(Some("free")),
         }
         form.integer(Some(self.terms.ratio.ppm().into()));
@@ -227,6 +252,11 @@ impl Facts {
             form.text(id.as_ref().map(crate::ids::UpstreamId::as_str));
         }
         form.integer(Some(self.amount.get().into()));
+        // Entries had no cost at first, and one without it keeps the form that it had then.
+        if let Some(Cost { amount, currency }) = self.upstream_cost() {
+            form.integer(Some(amount.get().into()));
+            form.text(Some(currency.as_str()));
+        }
         Hash(form.0.finalize().into())
     }
 }

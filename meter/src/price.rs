@@ -10,17 +10,19 @@
 //! - Rounding happens once per charge: half up to a whole nano, except cost plus, which rounds up to
 //!   its step.
 //! - Missing usage is never turned into money: a per-call price does not need it, a per-token price
-//!   charges nothing for it.
+//!   charges nothing for it, nor does cost plus when upstream states no cost, or one in a currency that
+//!   is not the book's.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;
 
 use crate::ids::{AccountId, Group, UpstreamId};
-use crate::money::{NANOS_PER_QUOTA, Nanos, OutOfRange, PPM, Ratio};
+use crate::money::{NANOS_PER_POINT, NANOS_PER_QUOTA, Nanos, OutOfRange, PPM, Ratio};
 use crate::outcome::Reading;
 use crate::request::Asked;
-use crate::route::Operation;
+use crate::route::{Operation, Provider};
+use crate::usage::cost::{Cost, Currency};
 
 /// Most prices one book may hold.
 pub const PRICES_MAX: usize = 10_000;
@@ -30,6 +32,9 @@ pub const RATE_TOKENS: i64 = 1_000_000;
 ///
 /// Only accounts with a bounded overdraft feel it: it is what their balance must cover to begin.
 pub const HOLD_TOKENS: u64 = 1_000;
+/// What a call on a cost-plus price is taken to cost upstream until that is known: as much as
+/// [`HOLD_TOKENS`] cost on the per-token price of a new installation.
+pub const HOLD_COST: Nanos = Nanos::new(NANOS_PER_QUOTA.saturating_mul(1_000));
 
 /// How much, for one provider's subject or operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,14 @@ pub enum Price {
         /// The amount for one unit, before the ratio.
         amount: Nanos,
     },
+    /// Upstream's own cost with a margin, rounded up to a step. Upstream's cost is in US dollars, as
+    /// balances are; a cost in another currency is not converted and charges nothing.
+    CostPlus {
+        /// What the cost is multiplied by.
+        margin: Ratio,
+        /// What the charge is a whole multiple of; at least one nano.
+        step: Nanos,
+    },
     /// Nothing.
     Free,
 }
@@ -61,6 +74,18 @@ impl Price {
         input_per_million: Nanos::new(NANOS_PER_QUOTA.saturating_mul(RATE_TOKENS)),
         output_per_million: Nanos::new(NANOS_PER_QUOTA.saturating_mul(RATE_TOKENS)),
     };
+
+    /// Upstream's cost rounded up to a whole point: what a new installation charges for Dify.
+    pub const COST_IN_POINTS: Self =
+        Self::CostPlus { margin: Ratio::ONE, step: Nanos::new(NANOS_PER_POINT) };
+
+    /// Whether a charge needs to know what was used.
+    pub const fn needs_usage(&self) -> bool {
+        match self {
+            Self::PerToken { .. } | Self::CostPlus { .. } => true,
+            Self::PerCall { .. } | Self::PerUnit { .. } | Self::Free => false,
+        }
+    }
 }
 
 /// What a price applies to, from the most specific to the least.
@@ -76,6 +101,18 @@ pub enum Scope {
     Operation(Operation),
     /// Everything else at Coze.
     Coze,
+    /// Everything else at Dify.
+    Dify,
+}
+
+impl Scope {
+    /// Everything else at this provider.
+    pub const fn rest_of(provider: Provider) -> Self {
+        match provider {
+            Provider::Coze => Self::Coze,
+            Provider::Dify => Self::Dify,
+        }
+    }
 }
 
 /// A numbered, immutable set of prices and group ratios.
@@ -83,7 +120,7 @@ pub enum Scope {
 pub struct PriceBook {
     /// Its number. Higher is newer.
     pub version: u32,
-    /// Whether a call that only [`Scope::Coze`] would price is refused.
+    /// Whether a call that only its provider's default would price is refused.
     pub deny_unpriced: bool,
     /// Ratios by group; a group that is not named has ratio 1.
     pub groups: BTreeMap<Group, Ratio>,
@@ -108,7 +145,8 @@ pub struct Terms {
 }
 
 impl PriceBook {
-    /// The book of a new installation, version 0: Coze by tokens, one quota each.
+    /// The book that a journal knows from birth, version 0: Coze by tokens, one quota each. Dify is
+    /// priced by the origin's first book after it ([`PriceBook::with_dify`]).
     pub fn initial() -> Self {
         Self {
             version: 0,
@@ -116,6 +154,15 @@ impl PriceBook {
             groups: BTreeMap::new(),
             prices: BTreeMap::from([(Scope::Coze, Price::TOKEN_IS_QUOTA)]),
         }
+    }
+
+    /// This book with the prices of Dify that a new installation begins with: cost plus, and questions
+    /// that a model suggests for nothing. Audio stays refused until it is priced.
+    #[must_use]
+    pub fn with_dify(mut self) -> Self {
+        self.prices.insert(Scope::Dify, Price::COST_IN_POINTS);
+        self.prices.insert(Scope::Operation(Operation::DifySuggested), Price::Free);
+        self
     }
 
     /// The terms for this account's call.
@@ -136,10 +183,13 @@ impl PriceBook {
         let price = match specific {
             Some(price) => price,
             None if self.deny_unpriced => return Err(Unpriced),
-            None => self.prices.get(&Scope::Coze).ok_or(Unpriced)?,
+            None => {
+                let rest = Scope::rest_of(asked.operation.provider());
+                self.prices.get(&rest).ok_or(Unpriced)?
+            }
         };
-        // Without tokens on the wire a per-token price would charge nothing, and nobody meant that.
-        if matches!(price, Price::PerToken { .. }) && !asked.operation.counts_tokens() {
+        // Without usage on the wire such a price would charge nothing, and nobody meant that.
+        if price.needs_usage() && !asked.operation.counts_tokens() {
             return Err(Unpriced);
         }
         let ratio = self.groups.get(group).copied().unwrap_or(Ratio::ONE);
@@ -166,6 +216,12 @@ impl Terms {
                 };
                 self.scaled(cost, i128::from(RATE_TOKENS))
             }
+            Price::CostPlus { margin, step } => match usage.and_then(|usage| usage.cost) {
+                Some(Cost { amount, currency: Currency::USD }) => {
+                    self.marked_up(amount, margin, step)
+                }
+                Some(_) | None => Ok(Nanos::ZERO),
+            },
         }
     }
 
@@ -179,7 +235,16 @@ impl Terms {
                 let cost = product(HOLD_TOKENS, input_per_million.max(output_per_million))?;
                 self.scaled(cost, i128::from(RATE_TOKENS))
             }
+            Price::CostPlus { margin, step } => self.marked_up(HOLD_COST, margin, step),
         }
+    }
+
+    /// Upstream's cost times margin and ratio, rounded up here and nowhere else.
+    fn marked_up(&self, cost: Nanos, margin: Ratio, step: Nanos) -> Result<Nanos, OutOfRange> {
+        let parts = [i128::from(margin.ppm()), i128::from(self.ratio.ppm())];
+        let numerator = parts.into_iter().try_fold(i128::from(cost.get()), i128::checked_mul);
+        let denominator = i128::from(PPM).checked_mul(i128::from(PPM)).ok_or(OutOfRange)?;
+        Nanos::from_ratio_up_to_step(numerator.ok_or(OutOfRange)?, denominator, step)
     }
 
     /// `numerator / denominator` times the ratio, rounded here and nowhere else.
@@ -299,6 +364,63 @@ mod tests {
         let one = reading(None, None, Some(1));
         assert_eq!(terms(rate(500_000)).charge(1, &one), Ok(Nanos::new(1)));
         assert_eq!(terms(rate(499_999)).charge(1, &one), Ok(Nanos::ZERO));
+    }
+
+    /// A reading that states what upstream charged.
+    fn costing(decimal: &str, currency: &str) -> Reading {
+        let usage = Usage::from_counts(None, None, Some(140));
+        let usage = usage.map(|usage| Usage { cost: Cost::read(decimal, currency), ..usage });
+        Reading { usage, source: Source::Reported }
+    }
+
+    fn app(operation: Operation) -> Asked {
+        Asked::new(operation, SubjectKind::App, "support".parse().unwrap())
+    }
+
+    #[test]
+    fn cost_plus_is_the_cost_with_a_margin_rounded_up_once() {
+        let book = PriceBook::initial().with_dify();
+        let account = "acc_1".parse().unwrap();
+        let asked = app(Operation::DifyChat);
+        let terms = book.terms(&account, &Group::standard(), &asked).unwrap();
+        let points = |points: i64| Ok(Nanos::new(points * NANOS_PER_POINT));
+        assert_eq!(terms.charge(1, &costing("0.014704", "USD")), points(148));
+        assert_eq!(terms.charge(1, &costing("0.0148", "USD")), points(148));
+        assert_eq!(terms.charge(1, &costing("0", "USD")), points(0));
+        assert_eq!(terms.charge(1, &costing("0.0000001", "USD")), points(1));
+        assert_eq!(terms.hold(1), points(20));
+        // 0.014704 × 1.5 × 1.2 = 0.0264672: the two factors are applied before the one rounding.
+        let margin = Ratio::from_ppm(1_500_000);
+        let price = Price::CostPlus { margin, step: Nanos::new(NANOS_PER_POINT) };
+        let terms = Terms { book: 1, price, ratio: Ratio::from_ppm(1_200_000) };
+        assert_eq!(terms.charge(1, &costing("0.014704", "USD")), points(265));
+        let price = Price::CostPlus { margin, step: Nanos::new(1) };
+        let terms = Terms { price, ..terms };
+        assert_eq!(terms.charge(1, &costing("0.014704", "USD")), Ok(Nanos::new(26_467_200)));
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_in_our_currency_charges_nothing() {
+        let terms = Terms { book: 1, price: Price::COST_IN_POINTS, ratio: Ratio::ONE };
+        assert_eq!(terms.charge(1, &costing("1", "RMB")), Ok(Nanos::ZERO));
+        assert_eq!(terms.charge(1, &reading(None, None, Some(140))), Ok(Nanos::ZERO));
+        assert_eq!(terms.charge(1, &reading(None, None, None)), Ok(Nanos::ZERO));
+    }
+
+    #[test]
+    fn each_provider_has_its_own_default_and_audio_has_none() {
+        let terms = |book: &PriceBook, operation| {
+            book.terms(&"acc_1".parse().unwrap(), &Group::standard(), &app(operation))
+                .map(|terms| terms.price)
+        };
+        let born = PriceBook::initial();
+        assert_eq!(terms(&born, Operation::DifyWorkflow), Err(Unpriced));
+        let book = born.with_dify();
+        assert_eq!(terms(&book, Operation::DifyWorkflow), Ok(Price::COST_IN_POINTS));
+        assert_eq!(terms(&book, Operation::Chat), Ok(Price::TOKEN_IS_QUOTA));
+        assert_eq!(terms(&book, Operation::DifySuggested), Ok(Price::Free));
+        assert_eq!(terms(&book, Operation::DifyTextToAudio), Err(Unpriced));
+        assert_eq!(terms(&book, Operation::DifyAudioToText), Err(Unpriced));
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub enum Code {
     UnknownAccount,
     /// The call succeeded, or may have, and its usage stayed unknown.
     UsageMissing,
+    /// The price is made of upstream's cost, and upstream states it in another currency.
+    CostCurrency,
     /// Total and parts of the usage contradict each other.
     UsageMismatched,
     /// An earlier usage in the same stream was larger.
@@ -114,7 +116,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::EpochChanged,
         Self::JournalBehind,
         Self::Gap,
@@ -126,6 +128,7 @@ impl Code {
         Self::UnknownBook,
         Self::UnknownAccount,
         Self::UsageMissing,
+        Self::CostCurrency,
         Self::UsageMismatched,
         Self::UsageFell,
         Self::LedgerBehind,
@@ -145,6 +148,7 @@ impl Code {
             Self::UnknownBook => "unknown_book",
             Self::UnknownAccount => "unknown_account",
             Self::UsageMissing => "usage_missing",
+            Self::CostCurrency => "cost_currency",
             Self::UsageMismatched => "usage_mismatched",
             Self::UsageFell => "usage_fell",
             Self::LedgerBehind => "ledger_behind",
@@ -170,6 +174,7 @@ impl Code {
             | Self::UnknownBook
             | Self::UnknownAccount
             | Self::UsageMissing
+            | Self::CostCurrency
             | Self::UsageMismatched
             | Self::UsageFell
             | Self::LedgerBehind => false,
@@ -335,6 +340,9 @@ fn note_differences(entry: &Entry, known: &impl Known, findings: &mut Vec<Findin
     if facts.lacks_usage() {
         note(Code::UsageMissing, format!("{} and its usage is unknown", facts.ending.name()));
     }
+    if let Some(currency) = facts.foreign_currency() {
+        note(Code::CostCurrency, format!("upstream states its cost in {currency}"));
+    }
     if let Some(usage) = facts.reading.usage.filter(|usage| usage.is_mismatched()) {
         note(Code::UsageMismatched, format!("{usage:?}"));
     }
@@ -491,7 +499,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_wrong_with_a_single_entry_is_noted_and_the_entry_is_posted() {
         let usage = |usage, source| Reading { usage, source };
-        let parts = Usage { input: Some(1), output: Some(1), total: 100 };
+        let parts = Usage { input: Some(1), output: Some(1), total: 100, cost: None };
         notes(|facts| facts.amount = Nanos::new(-1), &[Code::ChargeDiffers]);
         notes(|facts| facts.ending = Ending::Released, &[Code::ChargeDiffers]);
         notes(|facts| facts.terms.price = Price::Free, &[Code::ChargeDiffers, Code::ChargeDiffers]);

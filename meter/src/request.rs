@@ -29,14 +29,16 @@ pub enum SubjectKind {
     Voice,
     /// A plugin.
     Plugin,
+    /// A Dify app.
+    App,
     /// Nothing in particular: the operation itself, for calls that name no subject.
     Service,
 }
 
 impl SubjectKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Bot, Self::Workflow, Self::Voice, Self::Plugin, Self::Service];
+    pub const ALL: [Self; 6] =
+        [Self::Bot, Self::Workflow, Self::Voice, Self::Plugin, Self::App, Self::Service];
 
     /// The stable name.
     pub const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl SubjectKind {
             Self::Workflow => "workflow",
             Self::Voice => "voice",
             Self::Plugin => "plugin",
+            Self::App => "app",
             Self::Service => "service",
         }
     }
@@ -183,6 +186,13 @@ pub fn read(operation: Operation, parts: Parts<'_>) -> Result<Wanted, Refusal> {
             let id = bot.parse().map_err(|error| invalid(format!("`bot_id` {error}")))?;
             Asked::new(operation, SubjectKind::Bot, id)
         }
+        // A Dify request names no app; the door that it came through does.
+        Operation::DifyChat
+        | Operation::DifyCompletion
+        | Operation::DifyWorkflow
+        | Operation::DifySuggested
+        | Operation::DifyAudioToText
+        | Operation::DifyTextToAudio => return Err(Reason::Internal.into()),
         Operation::AudioTranscription
         | Operation::VoiceClone
         | Operation::SpeechSocket

@@ -46,11 +46,47 @@ pub enum Operation {
     TranscriptionSocket,
     /// The websocket `/v1/audio/simult_interpretation`.
     InterpretationSocket,
+    /// Dify's `POST /chat-messages`: a turn of a chat, an agent or a chatflow.
+    DifyChat,
+    /// Dify's `POST /completion-messages`: a text generator.
+    DifyCompletion,
+    /// Dify's `POST /workflows/run`, and the same for one pinned version.
+    DifyWorkflow,
+    /// Dify's `GET /messages/{id}/suggested`: a model makes up what could be asked next.
+    DifySuggested,
+    /// Dify's `POST /audio-to-text`.
+    DifyAudioToText,
+    /// Dify's `POST /text-to-audio`.
+    DifyTextToAudio,
+}
+
+/// Whose the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// Coze.
+    Coze,
+    /// Dify.
+    Dify,
+}
+
+impl Provider {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coze => "coze",
+            Self::Dify => "dify",
+        }
+    }
+
+    /// The provider with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Coze, Self::Dify].into_iter().find(|provider| provider.name() == name)
+    }
 }
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Chat,
         Self::ToolOutputs,
         Self::WorkflowRun,
@@ -67,6 +103,12 @@ impl Operation {
         Self::SpeechSocket,
         Self::TranscriptionSocket,
         Self::InterpretationSocket,
+        Self::DifyChat,
+        Self::DifyCompletion,
+        Self::DifyWorkflow,
+        Self::DifySuggested,
+        Self::DifyAudioToText,
+        Self::DifyTextToAudio,
     ];
 
     /// The stable name, as in keys' scopes, price books and entries.
@@ -88,12 +130,46 @@ impl Operation {
             Self::SpeechSocket => "speech_socket",
             Self::TranscriptionSocket => "transcription_socket",
             Self::InterpretationSocket => "interpretation_socket",
+            Self::DifyChat => "dify_chat",
+            Self::DifyCompletion => "dify_completion",
+            Self::DifyWorkflow => "dify_workflow",
+            Self::DifySuggested => "dify_suggested",
+            Self::DifyAudioToText => "dify_audio_to_text",
+            Self::DifyTextToAudio => "dify_text_to_audio",
         }
     }
 
     /// The operation with this stable name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
+    /// Who does the work.
+    pub const fn provider(self) -> Provider {
+        match self {
+            Self::Chat
+            | Self::ToolOutputs
+            | Self::WorkflowRun
+            | Self::WorkflowStreamRun
+            | Self::WorkflowStreamResume
+            | Self::WorkflowResume
+            | Self::Chatflow
+            | Self::AudioSpeech
+            | Self::AudioTranscription
+            | Self::AudioRoom
+            | Self::VoiceClone
+            | Self::PluginTool
+            | Self::ChatSocket
+            | Self::SpeechSocket
+            | Self::TranscriptionSocket
+            | Self::InterpretationSocket => Provider::Coze,
+            Self::DifyChat
+            | Self::DifyCompletion
+            | Self::DifyWorkflow
+            | Self::DifySuggested
+            | Self::DifyAudioToText
+            | Self::DifyTextToAudio => Provider::Dify,
+        }
     }
 
     /// Whether upstream says how many tokens it used. The others are billed in units of their own, and
@@ -107,7 +183,10 @@ impl Operation {
             | Self::WorkflowStreamResume
             | Self::WorkflowResume
             | Self::Chatflow
-            | Self::ChatSocket => true,
+            | Self::ChatSocket
+            | Self::DifyChat
+            | Self::DifyCompletion
+            | Self::DifyWorkflow => true,
             Self::AudioSpeech
             | Self::AudioTranscription
             | Self::AudioRoom
@@ -115,7 +194,10 @@ impl Operation {
             | Self::PluginTool
             | Self::SpeechSocket
             | Self::TranscriptionSocket
-            | Self::InterpretationSocket => false,
+            | Self::InterpretationSocket
+            | Self::DifySuggested
+            | Self::DifyAudioToText
+            | Self::DifyTextToAudio => false,
         }
     }
 
@@ -137,7 +219,13 @@ impl Operation {
             | Self::ChatSocket
             | Self::SpeechSocket
             | Self::TranscriptionSocket
-            | Self::InterpretationSocket => false,
+            | Self::InterpretationSocket
+            | Self::DifyChat
+            | Self::DifyCompletion
+            | Self::DifyWorkflow
+            | Self::DifySuggested
+            | Self::DifyAudioToText
+            | Self::DifyTextToAudio => false,
         }
     }
 
@@ -156,7 +244,11 @@ impl Operation {
             | Self::PluginTool
             | Self::SpeechSocket
             | Self::TranscriptionSocket
-            | Self::InterpretationSocket => Dialect::Plain,
+            | Self::InterpretationSocket
+            | Self::DifySuggested
+            | Self::DifyAudioToText
+            | Self::DifyTextToAudio => Dialect::Plain,
+            Self::DifyChat | Self::DifyCompletion | Self::DifyWorkflow => Dialect::Dify,
         }
     }
 }
@@ -168,6 +260,8 @@ pub enum Dialect {
     Chat,
     /// Workflows: events named `Message` and `Done`, usage at the top of JSON.
     Workflow,
+    /// Dify: data alone, each event named by a field of its JSON (contract §7.2).
+    Dify,
     /// Nothing but success or failure.
     Plain,
 }

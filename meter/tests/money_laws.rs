@@ -9,6 +9,7 @@ use meter::outcome::{Reading, Source};
 use meter::price::{Price, PriceBook, RATE_TOKENS, Terms};
 use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
+use meter::usage::cost::{COST_MAX, Cost, Currency};
 use meter::usage::{TOKENS_MAX, Usage};
 use proptest::prelude::*;
 
@@ -21,6 +22,16 @@ fn per_token(input: i64, output: i64) -> Price {
     Price::PerToken { input_per_million: Nanos::new(input), output_per_million: Nanos::new(output) }
 }
 
+fn cost_plus(margin_ppm: u32, step: i64) -> Price {
+    Price::CostPlus { margin: Ratio::from_ppm(margin_ppm), step: Nanos::new(step) }
+}
+
+/// A reading of work that cost this much upstream.
+fn costing(nanos: i64) -> Reading {
+    let cost = Cost { amount: Nanos::new(nanos), currency: Currency::USD };
+    reported(Usage { total: 1, cost: Some(cost), ..Usage::default() })
+}
+
 fn terms(price: Price, ratio_ppm: u32) -> Terms {
     Terms { book: 1, price, ratio: Ratio::from_ppm(ratio_ppm) }
 }
@@ -30,11 +41,11 @@ fn reported(usage: Usage) -> Reading {
 }
 
 fn parts(input: u64, output: u64) -> Reading {
-    reported(Usage { input: Some(input), output: Some(output), total: input + output })
+    reported(Usage { input: Some(input), output: Some(output), total: input + output, cost: None })
 }
 
 fn total(total: u64) -> Reading {
-    reported(Usage { input: None, output: None, total })
+    reported(Usage { total, ..Usage::default() })
 }
 
 /// Terms as an operator may set them.
@@ -43,6 +54,7 @@ fn any_terms() -> impl Strategy<Value = Terms> {
         (0..=RATE_MAX).prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
         (0..=RATE_MAX, 0..=RATE_MAX).prop_map(|(input, output)| per_token(input, output)),
         (0..=NANOS_PER_UNIT).prop_map(|amount| Price::PerUnit { amount: Nanos::new(amount) }),
+        (0..=RATIO_PPM_MAX, 1..=NANOS_PER_UNIT).prop_map(|(margin, step)| cost_plus(margin, step)),
         Just(Price::Free),
     ];
     (price, 0..=RATIO_PPM_MAX).prop_map(|(price, ratio)| terms(price, ratio))
@@ -54,16 +66,25 @@ fn wild_terms() -> impl Strategy<Value = Terms> {
         any::<i64>().prop_map(|amount| Price::PerCall { amount: Nanos::new(amount) }),
         any::<(i64, i64)>().prop_map(|(input, output)| per_token(input, output)),
         any::<i64>().prop_map(|amount| Price::PerUnit { amount: Nanos::new(amount) }),
+        any::<(u32, i64)>().prop_map(|(margin, step)| cost_plus(margin, step)),
         Just(Price::Free),
     ];
     (price, any::<u32>()).prop_map(|(price, ratio)| terms(price, ratio))
 }
 
 fn wild_reading() -> impl Strategy<Value = Reading> {
-    let usage = any::<(Option<u64>, Option<u64>, u64)>().prop_map(|(input, output, total)| Usage {
+    let currency = prop_oneof![
+        Just(Currency::USD),
+        "[A-Z]{3}".prop_filter_map("three letters", |code| code.parse().ok()),
+    ];
+    let cost = (any::<i64>(), currency)
+        .prop_map(|(nanos, currency)| Cost { amount: Nanos::new(nanos), currency });
+    let counts = any::<(Option<u64>, Option<u64>, u64)>();
+    let usage = (counts, prop::option::of(cost)).prop_map(|((input, output, total), cost)| Usage {
         input,
         output,
         total,
+        cost,
     });
     let source = prop::sample::select(vec![Source::Reported, Source::Retrieved, Source::Missing]);
     (prop::option::of(usage), source).prop_map(|(usage, source)| Reading { usage, source })
@@ -156,7 +177,9 @@ proptest! {
             Price::PerCall { .. } | Price::PerUnit { .. } => {
                 prop_assert_eq!(Ok(charge), terms.hold(1));
             }
-            Price::PerToken { .. } | Price::Free => prop_assert_eq!(charge, Nanos::ZERO),
+            Price::PerToken { .. } | Price::CostPlus { .. } | Price::Free => {
+                prop_assert_eq!(charge, Nanos::ZERO);
+            }
         }
     }
 
@@ -185,12 +208,50 @@ proptest! {
     }
 
     #[test]
+    fn cost_plus_never_charges_below_the_marked_up_cost_nor_a_step_above(
+        cost in 0..=COST_MAX.get() / 1_000,
+        (margin, ratio) in (0..=RATIO_PPM_MAX, 0..=RATIO_PPM_MAX),
+        step in 1..=NANOS_PER_UNIT,
+    ) {
+        let charge = terms(cost_plus(margin, step), ratio).charge(1, &costing(cost)).unwrap();
+        let exact = i128::from(cost) * i128::from(margin) * i128::from(ratio);
+        let charged = i128::from(charge.get()) * 1_000_000_000_000;
+        prop_assert_eq!(charge.get() % step, 0);
+        prop_assert!(charged >= exact);
+        prop_assert!(charged - exact < i128::from(step) * 1_000_000_000_000);
+    }
+
+    #[test]
+    fn a_cost_reads_back_from_any_spelling_of_it(
+        nanos in 0..=COST_MAX.get(),
+        zeros in 0..9usize,
+        shift in -9..9i32,
+    ) {
+        let read = |text: &str| Cost::read(text, "USD").map(|cost| cost.amount.get());
+        let plain = Nanos::new(nanos).in_currency().to_string();
+        prop_assert_eq!(read(&plain), Some(nanos));
+        let padded = if plain.contains('.') { plain + &"0".repeat(zeros) } else { plain };
+        prop_assert_eq!(read(&padded), Some(nanos));
+        let fraction = usize::try_from(9 + shift).unwrap();
+        let digits = format!("{nanos:0>40}");
+        let (whole, behind) = digits.split_at(digits.len() - fraction);
+        prop_assert_eq!(read(&format!("{whole}.{behind}e{shift}")), Some(nanos));
+    }
+
+    #[test]
+    fn no_text_of_a_cost_panics_or_is_negative(text in prop_oneof!["[-+0-9.eE ]{0,70}", any::<String>()]) {
+        if let Some(cost) = Cost::read(&text, "USD") {
+            prop_assert!(cost.amount >= Nanos::ZERO && cost.amount <= COST_MAX, "{}", text);
+        }
+    }
+
+    #[test]
     fn what_was_billed_before_and_what_is_left_make_the_whole(
         (input, output) in (tokens(), tokens()),
         (more_input, more_output) in (tokens(), tokens()),
     ) {
         let usage = |input, output| {
-            Usage { input: Some(input), output: Some(output), total: input + output }
+            Usage { input: Some(input), output: Some(output), total: input + output, cost: None }
         };
         let (billed, left) = (usage(input, output), usage(more_input, more_output));
         let whole = billed.plus(left);

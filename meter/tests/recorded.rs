@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use meter::sse::Parser;
-use meter::usage::{Observed, coze_chat, coze_workflow};
+use meter::usage::{Observed, coze_chat, coze_workflow, dify};
 use recording::{Case, Dialect, cases, describe, extension, files, short};
 
 /// What is read out of a case.
@@ -31,6 +31,8 @@ fn read_whole(case: &Case) -> Observed {
     match case.dialect {
         Dialect::Chat | Dialect::Chatflow | Dialect::Retrieve => coze_chat::read_reply(&case.bytes),
         Dialect::Run | Dialect::Workflow => coze_workflow::read_run(&case.bytes),
+        Dialect::Dify => dify::read_reply(&case.bytes),
+        Dialect::DifyRun => dify::read_run(&case.bytes),
         Dialect::History => coze_workflow::read_history(&case.bytes),
     }
 }

@@ -134,7 +134,7 @@ fn admit(journal: &mut Journal, asks: Admission) -> Vec<Effect> {
 }
 
 fn of_run(stage: Stage, tokens: u64) -> Report {
-    let usage = Some(Usage { input: None, output: None, total: tokens });
+    let usage = Some(Usage { total: tokens, ..Usage::default() });
     let ids = WorkIds { execution: Some("x".parse().unwrap()), ..WorkIds::default() };
     let observed = Observed { stage, usage, ids, ..Observed::nothing() };
     Report { status: Some(200), observed }

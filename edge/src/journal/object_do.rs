@@ -297,7 +297,7 @@ impl Memory {
             self.kept(decision, now)?;
         }
         for order in orders {
-            let decision = self.journal.obey(&id("call", &order.call)?, (&order).into(), now);
+            let decision = self.journal.obey(&id("call", &order.call)?, (&order).try_into()?, now);
             self.kept(decision, now)?;
         }
         self.store.forget_keys(now)?;

@@ -146,6 +146,14 @@ pub(super) fn usage_fields<'de, D: Deserializer<'de>>(
     Ok(is_object.then(|| serde_json::from_str(raw).ok()).flatten())
 }
 
+/// Any object; what is not one, or does not read as one, is none.
+pub(super) fn object<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let raw = spelling(deserializer)?;
+    Ok(raw.starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten())
+}
+
 /// `usage` where there is one, else the legacy `token` counter.
 pub(super) fn usage_or_token(usage: Option<UsageFields>, token: Count) -> Option<Usage> {
     usage.and_then(UsageFields::usage).or_else(|| Usage::from_counts(None, None, token.0))

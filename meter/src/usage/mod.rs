@@ -8,19 +8,25 @@
 //! integral floats and digit strings are accepted; a missing total is the sum; negatives are rejected;
 //! within one stream the last usage wins and is never summed.
 
+pub mod cost;
 pub mod count;
 pub mod coze_chat;
 pub mod coze_workflow;
 pub mod coze_plain;
 pub mod coze_socket;
+pub mod dify;
 pub mod envelope;
 
 use crate::ids::UpstreamId;
+use crate::money::Nanos;
+
+use cost::Cost;
 
 /// More tokens than one call can use. What claims more is not believed (contract §9 no. 32).
 pub const TOKENS_MAX: u64 = 1_000_000_000;
 
-/// Tokens, as upstream counted them. The parts may be unknown while the total is known.
+/// Tokens, as upstream counted them, and what they cost upstream. The parts and the cost may be unknown
+/// while the total is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Tokens that went in.
@@ -29,6 +35,8 @@ pub struct Usage {
     pub output: Option<u64>,
     /// The total as upstream states it, or else the sum of the parts.
     pub total: u64,
+    /// What the work cost upstream, where upstream says so: Dify does, Coze never.
+    pub cost: Option<Cost>,
 }
 
 impl Usage {
@@ -46,7 +54,7 @@ impl Usage {
             (None, None) => None,
             (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
         };
-        total.or(sum).map(|total| Self { input, output, total })
+        total.or(sum).map(|total| Self { input, output, total, cost: None })
     }
 
     /// The larger of two usages of one piece of work, by their totals (contract §4.3).
@@ -65,6 +73,10 @@ impl Usage {
             input: part(self.input, billed.input),
             output: part(self.output, billed.output),
             total: self.total.saturating_sub(billed.total),
+            cost: match (self.cost, billed.cost) {
+                (Some(all), Some(billed)) => all.less(billed),
+                (all, _) => all,
+            },
         }
     }
 
@@ -76,12 +88,14 @@ impl Usage {
             input: part(self.input, other.input),
             output: part(self.output, other.output),
             total: self.total.saturating_add(other.total),
+            cost: self.cost.zip(other.cost).and_then(|(one, two)| one.plus(two)),
         }
     }
 
-    /// Whether any count is above zero.
+    /// Whether any count, or the cost, is above zero.
     pub fn is_some_used(self) -> bool {
-        self.total > 0 || self.input.unwrap_or(0) > 0 || self.output.unwrap_or(0) > 0
+        let has_cost = self.cost.is_some_and(|cost| cost.amount > Nanos::ZERO);
+        has_cost || self.total > 0 || self.input.unwrap_or(0) > 0 || self.output.unwrap_or(0) > 0
     }
 
     /// Whether total and parts contradict each other (contract §9 no. 30).

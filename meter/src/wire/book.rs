@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Nanos, Ratio};
 use crate::price::{PRICES_MAX, Price, PriceBook, Scope};
-use crate::route::Operation;
+use crate::route::{Operation, Provider};
 
 use super::{WireError, named, parse};
 
@@ -18,10 +18,12 @@ pub enum PriceDoc {
     PerCall { amount_nanos: i64 },
     PerToken { input_nanos_per_million: i64, output_nanos_per_million: i64 },
     PerUnit { amount_nanos: i64 },
+    CostPlus { margin_ppm: u32, step_nanos: i64 },
     Free,
 }
 
-/// A price and what it applies to. With none of the three named it is the default of the provider.
+/// A price and what it applies to. With neither account, subject nor operation named it is the default of
+/// the provider, which is Coze where it is not named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Scope`")]
@@ -32,6 +34,8 @@ pub struct PricedDoc {
     pub subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     pub price: PriceDoc,
 }
 
@@ -60,6 +64,9 @@ impl From<&Price> for PriceDoc {
                 output_nanos_per_million: output_per_million.get(),
             },
             Price::PerUnit { amount } => Self::PerUnit { amount_nanos: amount.get() },
+            Price::CostPlus { margin, step } => {
+                Self::CostPlus { margin_ppm: margin.ppm(), step_nanos: step.get() }
+            }
             Price::Free => Self::Free,
         }
     }
@@ -79,6 +86,9 @@ impl From<&PriceDoc> for Price {
             }
             PriceDoc::PerUnit { amount_nanos } => {
                 Self::PerUnit { amount: Nanos::new(amount_nanos) }
+            }
+            PriceDoc::CostPlus { margin_ppm, step_nanos } => {
+                Self::CostPlus { margin: Ratio::from_ppm(margin_ppm), step: Nanos::new(step_nanos) }
             }
             PriceDoc::Free => Self::Free,
         }
@@ -106,12 +116,14 @@ fn priced(scope: &Scope, price: &Price) -> PricedDoc {
         Scope::Account(account) => (Some(account), None, None),
         Scope::Subject(subject) => (None, Some(subject), None),
         Scope::Operation(operation) => (None, None, Some(operation)),
-        Scope::Coze => (None, None, None),
+        Scope::Coze | Scope::Dify => (None, None, None),
     };
+    let provider = (*scope == Scope::Dify).then_some(Provider::Dify);
     PricedDoc {
         account: account.map(ToString::to_string),
         subject: subject.map(ToString::to_string),
         operation: operation.map(ToString::to_string),
+        provider: provider.map(|provider| provider.name().to_owned()),
         price: price.into(),
     }
 }
@@ -140,7 +152,13 @@ impl TryFrom<&BookDoc> for PriceBook {
 }
 
 fn scope(doc: &PricedDoc) -> Result<Scope, WireError> {
+    let provider = doc.provider.as_deref();
+    let provider = provider.map(|name| named("provider", name, Provider::from_name)).transpose()?;
     match (&doc.account, &doc.subject, &doc.operation) {
+        (None, None, None) => Ok(Scope::rest_of(provider.unwrap_or(Provider::Coze))),
+        _ if provider.is_some() => {
+            Err(WireError::new("provider", "cannot be combined with anything more specific"))
+        }
         (Some(account), Some(subject), None) => {
             Ok(Scope::AccountSubject(parse("account", account)?, parse("subject", subject)?))
         }
@@ -149,7 +167,6 @@ fn scope(doc: &PricedDoc) -> Result<Scope, WireError> {
         (None, None, Some(operation)) => {
             Ok(Scope::Operation(named("operation", operation, Operation::from_name)?))
         }
-        (None, None, None) => Ok(Scope::Coze),
         _ => Err(WireError::new("operation", "cannot be combined with an account or a subject")),
     }
 }
@@ -162,7 +179,10 @@ fn check_amounts(price: &Price) -> Result<(), WireError> {
         Price::PerToken { input_per_million, output_per_million } => {
             negative(input_per_million) || negative(output_per_million)
         }
-        Price::Free => false,
+        Price::CostPlus { step, .. } if step <= Nanos::ZERO => {
+            return Err(WireError::new("price", "has a step that is not at least one nano"));
+        }
+        Price::CostPlus { .. } | Price::Free => false,
     };
     if bad { Err(WireError::new("price", "is negative")) } else { Ok(()) }
 }

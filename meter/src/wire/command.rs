@@ -12,6 +12,7 @@ use crate::money::Nanos;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::asked::AskedDoc;
+use super::cost::CostDoc;
 use super::entry::WorkIdsDoc;
 use super::explained::ExplainedDoc;
 use super::pull::{PullReply, PullRequest};
@@ -133,6 +134,8 @@ pub struct ReportDoc {
     pub output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostDoc>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub usage_fell: bool,
     #[serde(flatten)]
@@ -272,6 +275,7 @@ impl From<&Report> for ReportDoc {
             input_tokens: usage.and_then(|usage| usage.input),
             output_tokens: usage.and_then(|usage| usage.output),
             total_tokens: usage.map(|usage| usage.total),
+            cost: usage.and_then(|usage| usage.cost).map(Into::into),
             usage_fell: *usage_fell,
             ids: ids.into(),
         }
@@ -289,11 +293,13 @@ impl TryFrom<&ReportDoc> for Report {
             input_tokens,
             output_tokens,
             total_tokens,
+            cost,
             usage_fell,
             ids,
         } = doc;
-        let usage =
-            total_tokens.map(|total| Usage { input: *input_tokens, output: *output_tokens, total });
+        let cost = cost.as_ref().map(TryInto::try_into).transpose()?;
+        let (input, output) = (*input_tokens, *output_tokens);
+        let usage = total_tokens.map(|total| Usage { input, output, total, cost });
         Ok(Self {
             status: *status,
             observed: Observed {

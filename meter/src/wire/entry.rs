@@ -12,6 +12,7 @@ use crate::usage::{Usage, WorkIds};
 
 use super::asked::AskedDoc;
 use super::book::PriceDoc;
+use super::cost::CostDoc;
 use super::{WireError, named, parse, parse_optional};
 
 /// The version of [`EntryDoc`].
@@ -46,6 +47,8 @@ pub struct EntryDoc {
     pub output_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostDoc>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub usage_fell: bool,
     #[serde(flatten)]
@@ -137,6 +140,7 @@ impl From<&Entry> for EntryDoc {
             input_tokens: usage.and_then(|usage| usage.input),
             output_tokens: usage.and_then(|usage| usage.output),
             total_tokens: usage.map(|usage| usage.total),
+            cost: usage.and_then(|usage| usage.cost).map(Into::into),
             usage_fell: *usage_fell,
             ids: ids.into(),
             amount_nanos: amount.get(),
@@ -153,10 +157,12 @@ impl TryFrom<&EntryDoc> for Entry {
         if doc.v != ENTRY_VERSION {
             return Err(WireError::new("v", format!("is {}, {ENTRY_VERSION} is known", doc.v)));
         }
+        let cost = doc.cost.as_ref().map(TryInto::try_into).transpose()?;
         let usage = doc.total_tokens.map(|total| Usage {
             input: doc.input_tokens,
             output: doc.output_tokens,
             total,
+            cost,
         });
         let facts = Facts {
             call: parse("call", &doc.call)?,

@@ -5,6 +5,7 @@
 //! forgotten. `tests/wire_pinned.rs` holds each document's exact text.
 
 pub mod asked;
+pub mod cost;
 pub mod entry;
 pub mod book;
 pub mod claims;

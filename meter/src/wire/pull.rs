@@ -99,16 +99,18 @@ pub enum ActionDoc {
     Release,
 }
 
-impl From<&OrderDoc> for Order {
-    fn from(doc: &OrderDoc) -> Self {
+impl TryFrom<&OrderDoc> for Order {
+    type Error = WireError;
+
+    fn try_from(doc: &OrderDoc) -> Result<Self, WireError> {
         let OrderDoc { call: _, action, billed } = doc;
-        match action {
+        Ok(match action {
             ActionDoc::Settle { usage } => {
-                let usage = usage.as_ref().map(Into::into);
+                let usage = usage.as_ref().map(TryInto::try_into).transpose()?;
                 if *billed { Self::Bill(usage) } else { Self::Settle(usage) }
             }
             ActionDoc::Release => Self::Release,
-        }
+        })
     }
 }
 

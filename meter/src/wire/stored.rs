@@ -10,6 +10,7 @@ use crate::usage::Usage;
 
 use super::asked::AskedDoc;
 use super::book::PriceDoc;
+use super::cost::CostDoc;
 use super::entry::WorkIdsDoc;
 use super::{WireError, parse};
 
@@ -53,19 +54,29 @@ pub struct UsageDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     pub total_tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostDoc>,
 }
 
 impl From<Usage> for UsageDoc {
     fn from(usage: Usage) -> Self {
-        let Usage { input, output, total } = usage;
-        Self { input_tokens: input, output_tokens: output, total_tokens: total }
+        let Usage { input, output, total, cost } = usage;
+        Self {
+            input_tokens: input,
+            output_tokens: output,
+            total_tokens: total,
+            cost: cost.map(Into::into),
+        }
     }
 }
 
-impl From<&UsageDoc> for Usage {
-    fn from(doc: &UsageDoc) -> Self {
-        let UsageDoc { input_tokens, output_tokens, total_tokens } = doc;
-        Self { input: *input_tokens, output: *output_tokens, total: *total_tokens }
+impl TryFrom<&UsageDoc> for Usage {
+    type Error = WireError;
+
+    fn try_from(doc: &UsageDoc) -> Result<Self, WireError> {
+        let UsageDoc { input_tokens, output_tokens, total_tokens, cost } = doc;
+        let cost = cost.as_ref().map(TryInto::try_into).transpose()?;
+        Ok(Self { input: *input_tokens, output: *output_tokens, total: *total_tokens, cost })
     }
 }
 
@@ -130,8 +141,8 @@ impl HoldDoc {
             admitted_at: UnixMs::new(self.admitted_at_ms),
             status: self.status,
             ids: (&self.ids).try_into()?,
-            used: self.used.as_ref().map(Into::into),
-            billed: self.billed.as_ref().map(Into::into),
+            used: self.used.as_ref().map(TryInto::try_into).transpose()?,
+            billed: self.billed.as_ref().map(TryInto::try_into).transpose()?,
             idempotency: self.idempotency.as_deref().map(IdempotencyKey::from_stored),
         })
     }

@@ -230,12 +230,12 @@ pub(crate) fn reply_of(call: Call) -> KeptReply {
 }
 
 pub(crate) fn order(tokens: Option<u64>) -> Order {
-    let usage = |total| Usage { input: None, output: None, total };
+    let usage = |total| Usage { total, ..Usage::default() };
     tokens.map_or(Order::Release, |tokens| Order::Settle(Some(usage(tokens))))
 }
 
 pub(crate) fn bill(tokens: Option<u64>) -> Order {
-    Order::Bill(tokens.map(|total| Usage { input: None, output: None, total }))
+    Order::Bill(tokens.map(|total| Usage { total, ..Usage::default() }))
 }
 
 pub(crate) fn chat_id(call: Call) -> UpstreamId {
@@ -264,7 +264,7 @@ pub(crate) fn ids(call: Call, work: Work) -> WorkIds {
 pub(crate) fn report(call: Call, said: Said) -> Report {
     let Said { status, stage, tokens, work } = said;
     // No reader believes in the most tokens told here; their charge does not fit in an amount.
-    let usage = tokens.map(|total| Usage { input: None, output: None, total });
+    let usage = tokens.map(|total| Usage { total, ..Usage::default() });
     let observed = Observed { stage, usage, ids: ids(call, work), ..Observed::nothing() };
     Report { status, observed }
 }

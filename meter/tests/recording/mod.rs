@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use meter::sse::Event;
 use meter::usage::coze_chat::ChatStream;
 use meter::usage::coze_workflow::WorkflowStream;
+use meter::usage::dify::DifyStream;
 use meter::usage::{Observed, Usage};
 
 /// Whose reply it is; named as its folder.
@@ -16,6 +17,8 @@ use meter::usage::{Observed, Usage};
 pub(crate) enum Dialect {
     Chat,
     Chatflow,
+    Dify,
+    DifyRun,
     History,
     Retrieve,
     Run,
@@ -23,9 +26,11 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("coze_chat", Self::Chat),
         ("coze_chatflow", Self::Chatflow),
+        ("dify", Self::Dify),
+        ("dify_run", Self::DifyRun),
         ("coze_history", Self::History),
         ("coze_retrieve", Self::Retrieve),
         ("coze_run", Self::Run),
@@ -42,7 +47,10 @@ impl Dialect {
         match self {
             Self::Chat | Self::Chatflow => StreamReading::Chat(ChatStream::new()),
             Self::Workflow => StreamReading::Workflow(WorkflowStream::new()),
-            Self::History | Self::Retrieve | Self::Run => panic!("{self:?} is never streamed"),
+            Self::Dify => StreamReading::Dify(DifyStream::new()),
+            Self::DifyRun | Self::History | Self::Retrieve | Self::Run => {
+                panic!("{self:?} is never streamed")
+            }
         }
     }
 }
@@ -51,6 +59,7 @@ impl Dialect {
 pub(crate) enum StreamReading {
     Chat(ChatStream),
     Workflow(WorkflowStream),
+    Dify(DifyStream),
 }
 
 impl StreamReading {
@@ -58,6 +67,7 @@ impl StreamReading {
         match self {
             Self::Chat(chat) => chat.take(event),
             Self::Workflow(workflow) => workflow.take(event),
+            Self::Dify(dify) => dify.take(event),
         }
     }
 
@@ -65,6 +75,7 @@ impl StreamReading {
         match self {
             Self::Chat(chat) => chat.finish(),
             Self::Workflow(workflow) => workflow.finish(),
+            Self::Dify(dify) => dify.finish(),
         }
     }
 }
@@ -117,6 +128,8 @@ pub(crate) fn describe(observed: &Observed) -> String {
     line("input", usage.and_then(|usage| usage.input).map(|count| count.to_string()));
     line("output", usage.and_then(|usage| usage.output).map(|count| count.to_string()));
     line("total", usage.map(|usage| usage.total.to_string()));
+    let cost = usage.and_then(|usage| usage.cost);
+    line("cost", cost.map(|cost| format!("{} {}", cost.amount.in_currency(), cost.currency)));
     line("mismatched", yes(usage.is_some_and(Usage::is_mismatched)));
     line("usage_fell", yes(*usage_fell));
     line("chat", ids.chat.as_ref().map(ToString::to_string));

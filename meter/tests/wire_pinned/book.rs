@@ -7,7 +7,7 @@ use meter::wire::book::{BookDoc, PriceDoc, PricedDoc};
 
 use super::{pinned, read, unreadable};
 
-const BOOK: &str = r#"{"version":3,"deny_unpriced":true,"groups_ppm":{"team":500000,"vip":1200000},"prices":[{"account":"acc_1","subject":"7480","price":{"kind":"free"}},{"account":"acc_1","price":{"kind":"per_call","amount_nanos":5}},{"subject":"7480","price":{"kind":"per_call","amount_nanos":1000000000}},{"operation":"chat","price":{"kind":"per_token","input_nanos_per_million":1,"output_nanos_per_million":2}},{"operation":"audio_speech","price":{"kind":"per_unit","amount_nanos":30}},{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}}]}"#;
+const BOOK: &str = r#"{"version":3,"deny_unpriced":true,"groups_ppm":{"team":500000,"vip":1200000},"prices":[{"account":"acc_1","subject":"7480","price":{"kind":"free"}},{"account":"acc_1","price":{"kind":"per_call","amount_nanos":5}},{"subject":"7480","price":{"kind":"per_call","amount_nanos":1000000000}},{"operation":"chat","price":{"kind":"per_token","input_nanos_per_million":1,"output_nanos_per_million":2}},{"operation":"audio_speech","price":{"kind":"per_unit","amount_nanos":30}},{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}},{"provider":"dify","price":{"kind":"cost_plus","margin_ppm":1000000,"step_nanos":100000}}]}"#;
 const INITIAL: &str = r#"{"version":0,"deny_unpriced":false,"groups_ppm":{},"prices":[{"price":{"kind":"per_token","input_nanos_per_million":2000000000,"output_nanos_per_million":2000000000}}]}"#;
 
 fn book() -> PriceBook {
@@ -30,6 +30,7 @@ fn book() -> PriceBook {
             (Scope::Operation(Operation::Chat), per_token),
             (Scope::Operation(Operation::AudioSpeech), Price::PerUnit { amount: Nanos::new(30) }),
             (Scope::Coze, Price::TOKEN_IS_QUOTA),
+            (Scope::Dify, Price::COST_IN_POINTS),
         ]),
     }
 }
@@ -80,6 +81,11 @@ fn prices_that_contradict_each_other_or_the_caller_are_refused() {
     let negative =
         r#"{"kind":"per_token","input_nanos_per_million":0,"output_nanos_per_million":-1}"#;
     refused(&format!(r#"{{"price":{negative}}}"#), "price");
+    refused(r#"{"price":{"kind":"cost_plus","margin_ppm":1,"step_nanos":0}}"#, "price");
+    refused(r#"{"provider":"moon","price":{"kind":"free"}}"#, "provider");
+    refused(r#"{"provider":"dify","subject":"1","price":{"kind":"free"}}"#, "provider");
+    let coze = r#"{"provider":"coze","price":{"kind":"free"}}"#;
+    refused(&format!("{free},{coze}"), "prices");
     refused(r#"{"operation":"fly","price":{"kind":"free"}}"#, "operation");
     refused(r#"{"operation":"chat","subject":"1","price":{"kind":"free"}}"#, "operation");
     refused(r#"{"account":"a b","price":{"kind":"free"}}"#, "account");

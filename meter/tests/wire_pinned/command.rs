@@ -4,6 +4,7 @@ use meter::money::Nanos;
 use meter::outcome::Source;
 use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
+use meter::usage::cost::Cost;
 use meter::usage::{Observed, Stage, Usage, WorkIds};
 use meter::wire::command::{
     AdmitDoc, AttemptDoc, CommandDoc, KeptReplyDoc, ReplyDoc, ReportDoc, StandingDoc,
@@ -22,7 +23,7 @@ fn full() -> Report {
         status: Some(200),
         observed: Observed {
             stage: Stage::Completed,
-            usage: Some(Usage { input: Some(310), output: Some(55), total: 365 }),
+            usage: Some(Usage { input: Some(310), output: Some(55), total: 365, cost: None }),
             code: Some(0),
             ids: WorkIds {
                 chat: Some("7561".parse().unwrap()),
@@ -45,6 +46,15 @@ fn a_report_is_what_it_was() {
         pinned(&ReportDoc::from(&report), json);
         assert_eq!(Report::try_from(&read::<ReportDoc>(json)), Ok(report));
     }
+    let usage = Usage { total: 9, cost: Cost::read("0.014704", "USD"), ..Usage::default() };
+    let costing = Report {
+        observed: Observed { stage: Stage::Completed, usage: Some(usage), ..Observed::nothing() },
+        ..bare()
+    };
+    let json =
+        r#"{"stage":"completed","total_tokens":9,"cost":{"nanos":14704000,"currency":"USD"}}"#;
+    pinned(&ReportDoc::from(&costing), json);
+    assert_eq!(Report::try_from(&read::<ReportDoc>(json)), Ok(costing));
     for stage in Stage::ALL {
         let report = Report { observed: Observed { stage, ..Observed::nothing() }, ..bare() };
         let json = format!(r#"{{"stage":"{}"}}"#, stage.name());
@@ -124,10 +134,16 @@ fn every_operation_and_subject_has_the_name_it_had() {
             "speech_socket",
             "transcription_socket",
             "interpretation_socket",
+            "dify_chat",
+            "dify_completion",
+            "dify_workflow",
+            "dify_suggested",
+            "dify_audio_to_text",
+            "dify_text_to_audio",
         ]
     );
     let kinds = SubjectKind::ALL.map(SubjectKind::name);
-    assert_eq!(kinds, ["bot", "workflow", "voice", "plugin", "service"]);
+    assert_eq!(kinds, ["bot", "workflow", "voice", "plugin", "app", "service"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use meter::price::{Price, Terms};
 use meter::request::{Asked, Subject, SubjectKind};
 use meter::route::Operation;
 use meter::time::UnixMs;
+use meter::usage::cost::Cost;
 use meter::usage::{Usage, WorkIds};
 use meter::wire::entry::{EntryDoc, WorkIdsDoc};
 
@@ -16,6 +17,7 @@ const BARE: &str = r#"{"v":1,"seq":1,"call":"c1","account":"acc_1","key":"key_1"
 
 /// The hashes of [`BARE`] at the other prices.
 const PER_CALL_HASH: &str = "f3252a3b85915fbda0d3809100ef154d0164351cd1a4f3fa6c0f603c19e1abd0";
+const COST_PLUS_HASH: &str = "08fb06a6ad0a54a413c1de673c108bfaf42c1c64b63d3310f0fa0bc2b4d98fa6";
 const PER_UNIT_HASH: &str = "9720b012706edb28cc2c48f3bd18b73d45b4a2ebf24edd64227ed3dfe1736b7d";
 
 /// Every field has a value, and no two have the same. The total is more than a float can hold exactly.
@@ -45,7 +47,7 @@ pub(crate) fn full() -> Entry {
         status: Some(200),
         code: Some(0),
         reading: Reading {
-            usage: Some(Usage { input: Some(310), output: Some(55), total: 365 }),
+            usage: Some(Usage { input: Some(310), output: Some(55), total: 365, cost: None }),
             source: Source::Retrieved,
         },
         usage_fell: true,
@@ -107,9 +109,16 @@ fn an_entry_that_was_read_back_still_follows_its_predecessor() {
 fn each_price_has_its_form_in_an_entry_and_in_its_hash() {
     let per_call = Price::PerCall { amount: Nanos::new(1_000_000_000) };
     let per_unit = Price::PerUnit { amount: Nanos::new(30) };
+    let cost_plus =
+        Price::CostPlus { margin: Ratio::from_ppm(1_500_000), step: Nanos::new(100_000) };
     for (price, json, hash) in [
         (per_call, r#"{"kind":"per_call","amount_nanos":1000000000}"#, PER_CALL_HASH),
         (per_unit, r#"{"kind":"per_unit","amount_nanos":30}"#, PER_UNIT_HASH),
+        (
+            cost_plus,
+            r#"{"kind":"cost_plus","margin_ppm":1500000,"step_nanos":100000}"#,
+            COST_PLUS_HASH,
+        ),
     ] {
         let mut facts = bare().facts;
         facts.terms.price = price;
@@ -118,6 +127,30 @@ fn each_price_has_its_form_in_an_entry_and_in_its_hash() {
         assert!(text.contains(&format!(r#""price":{json},"#)), "{text}");
         assert_eq!(entry.tail.hash.to_string(), hash);
         assert_eq!(Entry::try_from(&read::<EntryDoc>(&text)), Ok(entry));
+    }
+}
+
+/// What stands in [`BARE`] once upstream stated its cost, and the hash it then has.
+const COST: &str =
+    r#""source":"reported","total_tokens":140,"cost":{"nanos":1260000,"currency":"RMB"},"#;
+const COST_HASH: &str = "65179578a65af74a09819934f0f549a55cd939051aa93bb6c8dc0df346f6c777";
+
+#[test]
+fn what_upstream_charged_is_part_of_an_entry_and_of_its_hash() {
+    let cost = Cost::read("0.0012600", "RMB");
+    let mut facts = bare().facts;
+    let usage = Usage { total: 140, cost, ..Usage::default() };
+    facts.reading = Reading { usage: Some(usage), source: Source::Reported };
+    let entry = Entry::chain(facts, &Tail::START).unwrap();
+    let text = serde_json::to_string(&EntryDoc::from(&entry)).unwrap();
+    assert!(text.contains(COST), "{text}");
+    assert_eq!(entry.tail.hash.to_string(), COST_HASH);
+    assert_eq!(Entry::try_from(&read::<EntryDoc>(&text)).as_ref(), Ok(&entry));
+    for (was, becomes, field) in
+        [("\"RMB\"", "\"yuan\"", "currency"), ("1260000", "-1260000", "cost")]
+    {
+        let altered: EntryDoc = read(&text.replace(was, becomes));
+        assert_eq!(Entry::try_from(&altered).unwrap_err().field, field);
     }
 }
 
@@ -137,7 +170,7 @@ fn a_word_that_has_no_meaning_is_refused_by_its_field() {
         (r#""call":"c0196a1b2c3d4""#, r#""call":"c/1""#, "call"),
         (r#""account":"acc_1""#, r#""account":"""#, "account"),
         (r#""operation":"workflow_stream_resume""#, r#""operation":"fly""#, "operation"),
-        (r#""subject_kind":"workflow""#, r#""subject_kind":"app""#, "subject_kind"),
+        (r#""subject_kind":"workflow""#, r#""subject_kind":"toy""#, "subject_kind"),
         (r#""ending":"settled""#, r#""ending":"Settled""#, "ending"),
         (r#""source":"retrieved""#, r#""source":"guessed""#, "source"),
         (r#""chat_id":"7561""#, r#""chat_id":"75 61""#, "chat_id"),

@@ -41,8 +41,8 @@ fn noted() -> Hold {
     Hold {
         status: Some(200),
         ids: WorkIds { execution, log, ..WorkIds::default() },
-        used: Some(Usage { input: Some(90), output: Some(10), total: 100 }),
-        billed: Some(Usage { input: None, output: None, total: 7 }),
+        used: Some(Usage { input: Some(90), output: Some(10), total: 100, cost: None }),
+        billed: Some(Usage { total: 7, ..Usage::default() }),
         idempotency: Some(IdempotencyKey::new(&new().account, "order 66").unwrap()),
         ..new()
     }

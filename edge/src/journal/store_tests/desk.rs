@@ -101,7 +101,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn settle(&mut self, call: &CallId, reply: Option<KeptReply>) {
-        let usage = Some(Usage { input: Some(3), output: Some(4), total: 7 });
+        let usage = Some(Usage { input: Some(3), output: Some(4), total: 7, cost: None });
         let observed = Observed { stage: Stage::Completed, usage, ..Observed::nothing() };
         let report = Report { status: Some(200), observed };
         let effects = self.journal.settle(call, report, reply, self.now).effects;
