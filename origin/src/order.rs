@@ -143,7 +143,8 @@ fn columns(action: &ActionDoc) -> Result<Columns, Error> {
         ActionDoc::Release => ("release", (None, None, None)),
         ActionDoc::Settle { usage: None } => ("settle", (None, None, None)),
         ActionDoc::Settle { usage: Some(usage) } => {
-            let UsageDoc { input_tokens, output_tokens, total_tokens } = usage;
+            // An operator orders by tokens; a cost is upstream's to state.
+            let UsageDoc { input_tokens, output_tokens, total_tokens, cost: _ } = usage;
             let total = i64::try_from(*total_tokens)?;
             ("settle", (count(*input_tokens)?, count(*output_tokens)?, Some(total)))
         }
@@ -167,6 +168,7 @@ impl OrderRow {
                     input_tokens: count(self.input_tokens)?,
                     output_tokens: count(self.output_tokens)?,
                     total_tokens: u64::try_from(total)?,
+                    cost: None,
                 };
                 Ok(ActionDoc::Settle { usage: Some(usage) })
             }

@@ -122,6 +122,8 @@ async fn asked(config: &Config, question: &Question) -> Result<Report> {
     // A chatflow has both ids in the end, and its run tells more; a plain chat has no run.
     let question: Option<(String, Read)> = match question.asked.operation.dialect() {
         Dialect::Workflow | Dialect::Plain => about_run.map(|url| (url, read_history as _)),
+        // No Dify is configured.
+        Dialect::Dify => None,
         Dialect::Chat => match (about_run, about_chat) {
             (Some(url), _) => Some((url, read_history)),
             (None, about_chat) => about_chat.map(|url| (url, read_retrieved as _)),

@@ -13,6 +13,7 @@ use meter::route::Dialect;
 use meter::sse;
 use meter::usage::coze_chat::{self, ChatStream};
 use meter::usage::coze_workflow::{self, WorkflowStream};
+use meter::usage::dify::{self, DifyStream};
 use meter::usage::{Observed, Stage, WorkIds, coze_plain};
 use meter::wire::command::KeptReplyDoc;
 use wasm_bindgen::JsCast as _;
@@ -69,6 +70,7 @@ async fn whole(admitted: &Admitted, reply: &Response) -> Result<Response> {
     let observed = match admitted.dialect {
         Dialect::Chat => coze_chat::read_reply(&body),
         Dialect::Workflow => coze_workflow::read_run(&body),
+        Dialect::Dify => dify::read_reply(&body),
         Dialect::Plain => coze_plain::read_reply(reply.status(), true, &body),
     };
     let kept = kept_reply(admitted, reply.status(), body);
@@ -183,12 +185,14 @@ impl Kind {
 enum StreamReading {
     Chat(ChatStream),
     Workflow(WorkflowStream),
+    Dify(DifyStream),
 }
 
 impl StreamReading {
     fn new(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Workflow => Self::Workflow(WorkflowStream::new()),
+            Dialect::Dify => Self::Dify(DifyStream::new()),
             Dialect::Chat | Dialect::Plain => Self::Chat(ChatStream::new()),
         }
     }
@@ -197,6 +201,7 @@ impl StreamReading {
         match self {
             Self::Chat(chat) => chat.take(event),
             Self::Workflow(workflow) => workflow.take(event),
+            Self::Dify(dify) => dify.take(event),
         }
     }
 
@@ -204,6 +209,7 @@ impl StreamReading {
         match self {
             Self::Chat(chat) => chat.so_far(),
             Self::Workflow(workflow) => workflow.so_far(),
+            Self::Dify(dify) => dify.so_far(),
         }
     }
 
@@ -222,6 +228,7 @@ impl StreamReading {
         match self {
             Self::Chat(chat) => chat.finish(),
             Self::Workflow(workflow) => workflow.finish(),
+            Self::Dify(dify) => dify.finish(),
         }
     }
 }

@@ -19,6 +19,14 @@ pub(super) fn price(text: &str) -> Result<Nanos, String> {
     }
 }
 
+/// An amount in quota that is more than nothing.
+pub(super) fn step(text: &str) -> Result<Nanos, String> {
+    match price(text)? {
+        Nanos::ZERO => Err("is zero".to_owned()),
+        amount => Ok(amount),
+    }
+}
+
 /// `unlimited`, or an amount in quota that is not negative.
 pub(super) fn overdraft(text: &str) -> Result<Overdraft, String> {
     match text {
@@ -63,6 +71,8 @@ mod tests {
         assert!(price("1e6").is_err());
         assert!(price("0.00001").is_err());
         assert_eq!(price("500000"), Ok(Nanos::new(1_000_000_000)));
+        assert_eq!(step("50"), Ok(Nanos::new(100_000)));
+        assert_eq!(step("0"), Err("is zero".to_owned()));
         assert_eq!(overdraft("unlimited"), Ok(Overdraft::Unlimited));
         assert_eq!(overdraft("0"), Ok(Overdraft::Limit(Nanos::ZERO)));
         assert_eq!(budget("none"), Ok(To(None)));

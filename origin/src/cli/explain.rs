@@ -142,11 +142,14 @@ fn finished_text(call: &Finished) -> String {
     let (chat, execution) = (known(upstream.chat_id.as_ref()), known(upstream.execute_id.as_ref()));
     let log = known(upstream.log_id.as_ref());
     lines.line("", format_args!("chat {chat}, execution {execution}, log {log}"));
-    let tokens = match reading.usage {
+    let tokens = match &reading.usage {
         None => "no tokens known".to_owned(),
         Some(usage) => {
             let (input, output) = (known(usage.input.as_ref()), known(usage.output.as_ref()));
-            format!("{} tokens, {input} in and {output} out", usage.total)
+            let cost =
+                usage.cost.as_ref().map(|cost| format!(", {} {}", cost.amount, cost.currency));
+            let cost = cost.unwrap_or_default();
+            format!("{} tokens, {input} in and {output} out{cost}", usage.total)
         }
     };
     lines.line("reading", format_args!("{tokens}; from {}", reading.text));

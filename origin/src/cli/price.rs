@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 use meter::ids::{AccountId, Group, UpstreamId};
-use meter::money::{Nanos, Ratio};
+use meter::money::{NANOS_PER_POINT, Nanos, Ratio};
 use meter::price::{Price, PriceBook, Scope};
-use meter::route::Operation;
+use meter::route::{Operation, Provider};
 use meter::wire::book::BookDoc;
 use serde_json::json;
 use sqlx::PgPool;
@@ -37,8 +37,8 @@ pub(super) enum PriceCommand {
 /// What a price applies to.
 #[derive(Args)]
 struct Of {
-    /// A workflow, bot, voice or plugin by its id at Coze
-    #[arg(long, value_name = "ID", visible_aliases = ["workflow", "bot"],
+    /// A workflow, bot, voice or plugin by its id at Coze, or a Dify app by its name here
+    #[arg(long, value_name = "ID", visible_aliases = ["workflow", "bot", "app"],
           conflicts_with = "operation")]
     subject: Option<UpstreamId>,
     /// An operation, by its name in `weir routes`
@@ -47,6 +47,14 @@ struct Of {
     /// Only for this account, by id or name
     #[arg(long)]
     account: Option<String>,
+    /// Everything else at this provider, `coze` or `dify`; Coze when nothing is named
+    #[arg(long, value_name = "NAME", value_parser = provider,
+          conflicts_with_all = ["subject", "operation", "account"])]
+    provider: Option<Provider>,
+}
+
+fn provider(text: &str) -> Result<Provider, &'static str> {
+    Provider::from_name(text).ok_or("is neither `coze` nor `dify`")
 }
 
 fn operation(text: &str) -> Result<Operation, &'static str> {
@@ -59,20 +67,27 @@ fn operation(text: &str) -> Result<Operation, &'static str> {
 struct HowMuch {
     /// The same for every call that succeeds
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
-          conflicts_with_all = ["per_unit", "per_million_input", "per_million_output", "free"])]
+          conflicts_with_all = ["per_unit", "per_million_input", "per_million_output",
+                                "cost_plus", "free"])]
     per_call: Option<Nanos>,
     /// For one unit of the operation's own: a character to speak
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
-          conflicts_with_all = ["per_million_input", "per_million_output", "free"])]
+          conflicts_with_all = ["per_million_input", "per_million_output", "cost_plus", "free"])]
     per_unit: Option<Nanos>,
     /// For a million tokens in
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
-          requires = "per_million_output", conflicts_with = "free")]
+          requires = "per_million_output", conflicts_with_all = ["cost_plus", "free"])]
     per_million_input: Option<Nanos>,
     /// For a million tokens out
     #[arg(long, value_name = "QUOTA", value_parser = amount::price,
-          requires = "per_million_input", conflicts_with = "free")]
+          requires = "per_million_input", conflicts_with_all = ["cost_plus", "free"])]
     per_million_output: Option<Nanos>,
+    /// Upstream's own cost, in US dollars, times this: a decimal such as 1.2
+    #[arg(long, value_name = "MARGIN", value_parser = amount::ratio, conflicts_with = "free")]
+    cost_plus: Option<Ratio>,
+    /// What cost plus is rounded up to a multiple of; a whole point, if not named
+    #[arg(long, value_name = "QUOTA", value_parser = amount::step, requires = "cost_plus")]
+    step: Option<Nanos>,
     /// Nothing
     #[arg(long)]
     free: bool,
@@ -143,7 +158,7 @@ impl Of {
             (Some(account), None, _) => Scope::Account(account),
             (None, Some(subject), _) => Scope::Subject(subject),
             (None, None, Some(operation)) => Scope::Operation(operation),
-            (None, None, None) => Scope::Coze,
+            (None, None, None) => Scope::rest_of(self.provider.unwrap_or(Provider::Coze)),
         })
     }
 }
@@ -155,6 +170,10 @@ impl HowMuch {
         }
         if let Some(amount) = self.per_unit {
             return Price::PerUnit { amount };
+        }
+        if let Some(margin) = self.cost_plus {
+            let step = self.step.unwrap_or(Nanos::new(NANOS_PER_POINT));
+            return Price::CostPlus { margin, step };
         }
         match (self.per_million_input, self.per_million_output) {
             (Some(input_per_million), Some(output_per_million)) => {
@@ -182,7 +201,7 @@ impl Unset {
     async fn run(self) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let scope = self.of.scope(&pool).await?;
-        if scope == Scope::Coze {
+        if matches!(scope, Scope::Coze | Scope::Dify) {
             // Without it every call that no other price covers would be refused.
             return Err(Error::invalid("price", "of everything else can be set, not cleared"));
         }
@@ -230,6 +249,7 @@ fn name(scope: &Scope) -> String {
         Scope::Subject(subject) => subject.to_string(),
         Scope::Operation(operation) => operation.to_string(),
         Scope::Coze => "everything else".to_owned(),
+        Scope::Dify => "everything else at Dify".to_owned(),
     }
 }
 
@@ -241,6 +261,11 @@ fn price_text(price: &Price) -> String {
             "{} quota a million tokens in, {} out",
             input_per_million.in_quota(),
             output_per_million.in_quota()
+        ),
+        Price::CostPlus { margin, step } => format!(
+            "upstream's cost times {}, rounded up to a multiple of {} quota",
+            ratio_text(*margin),
+            step.in_quota()
         ),
         Price::Free => "free".to_owned(),
     }

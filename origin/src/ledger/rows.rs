@@ -39,6 +39,8 @@ pub(super) struct EntryColumns {
     pub(super) input_tokens: Vec<Option<i64>>,
     pub(super) output_tokens: Vec<Option<i64>>,
     pub(super) total_tokens: Vec<Option<i64>>,
+    pub(super) cost_nanos: Vec<Option<i64>>,
+    pub(super) cost_currency: Vec<Option<String>>,
     pub(super) usage_fell: Vec<bool>,
     pub(super) chat_id: Vec<Option<String>>,
     pub(super) conversation_id: Vec<Option<String>>,
@@ -81,6 +83,7 @@ impl EntryColumns {
             input_tokens,
             output_tokens,
             total_tokens,
+            cost,
             usage_fell,
             ids: WorkIdsDoc { chat_id, conversation_id, execute_id, log_id },
             amount_nanos,
@@ -109,6 +112,8 @@ impl EntryColumns {
         self.input_tokens.push(input_tokens.map(i64::try_from).transpose()?);
         self.output_tokens.push(output_tokens.map(i64::try_from).transpose()?);
         self.total_tokens.push(total_tokens.map(i64::try_from).transpose()?);
+        self.cost_nanos.push(cost.as_ref().map(|cost| cost.nanos));
+        self.cost_currency.push(cost.map(|cost| cost.currency));
         self.usage_fell.push(usage_fell);
         self.chat_id.push(chat_id);
         self.conversation_id.push(conversation_id);

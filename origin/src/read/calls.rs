@@ -110,12 +110,31 @@ pub struct Call {
 }
 
 /// A call's tokens, where known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of `Usage`")]
 pub struct CallUsage {
     pub input: Option<i64>,
     pub output: Option<i64>,
     pub total: i64,
+    /// What the work cost upstream, where upstream says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CallCost>,
+}
+
+/// What a call cost upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallCost {
+    /// How much, as an exact decimal.
+    pub amount: String,
+    /// In which currency.
+    pub currency: String,
+}
+
+impl CallCost {
+    /// The cost as it is shown.
+    pub fn of(nanos: i64, currency: String) -> Self {
+        Self { amount: Nanos::new(nanos).in_currency().to_string(), currency }
+    }
 }
 
 /// A page of calls.
@@ -152,6 +171,8 @@ struct Row {
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     total_tokens: Option<i64>,
+    cost_nanos: Option<i64>,
+    cost_currency: Option<String>,
     chat_id: Option<String>,
     conversation_id: Option<String>,
     execute_id: Option<String>,
@@ -162,6 +183,8 @@ struct Row {
 impl From<Row> for Call {
     fn from(row: Row) -> Self {
         let (input, output) = (row.input_tokens, row.output_tokens);
+        let cost = row.cost_nanos.zip(row.cost_currency);
+        let cost = cost.map(|(nanos, currency)| CallCost::of(nanos, currency));
         let ratio = Nanos::new(row.ratio_ppm.saturating_mul(NANOS_PER_PPM));
         Self {
             call_id: row.call_id,
@@ -177,7 +200,7 @@ impl From<Row> for Call {
             ending: row.ending,
             status: row.http_status,
             code: row.coze_code,
-            usage: row.total_tokens.map(|total| CallUsage { input, output, total }),
+            usage: row.total_tokens.map(|total| CallUsage { input, output, total, cost }),
             source: row.source,
             price: row.price.0,
             group: row.group_name,
@@ -209,7 +232,8 @@ pub async fn read(
                   subject_kind, subject_id, group_name, price_book_id,
                   price AS "price: Json<PriceDoc>", ratio_ppm, admitted_at, finished_at, ending,
                   http_status, coze_code, source, input_tokens, output_tokens, total_tokens,
-                  chat_id, conversation_id, execute_id, log_id, amount_nanos, units, resumes
+                  chat_id, conversation_id, execute_id, log_id, amount_nanos, units, resumes,
+                  cost_nanos, cost_currency
            FROM entry
            WHERE ($1::text IS NULL OR account_id = $1)
              AND ($2::text IS NULL OR (subject_kind = 'workflow' AND subject_id = $2))
@@ -251,7 +275,7 @@ pub async fn one(pool: &PgPool, account: Option<&str>, call: &str) -> Result<Opt
                   e.price AS "price: Json<PriceDoc>", e.ratio_ppm, e.admitted_at, e.finished_at,
                   e.ending, e.http_status, e.coze_code, e.source, e.input_tokens, e.output_tokens,
                   e.total_tokens, e.chat_id, e.conversation_id, e.execute_id, e.log_id,
-                  e.amount_nanos, e.units, e.resumes
+                  e.amount_nanos, e.units, e.resumes, e.cost_nanos, e.cost_currency
            FROM posting p
            JOIN entry e ON e.entry_id = p.posting_id AND e.finished_at = p.finished_at
            WHERE p.call_id = $1 AND ($2::text IS NULL OR p.account_id = $2)"#,

@@ -127,19 +127,42 @@ async fn keys_are_issued_listed_and_revoked() {
 async fn prices_are_set_cleared_and_listed_in_numbered_books() {
     let tester = Tester::new().await;
     let set = ["price", "set", "--workflow", "7480", "--per-call", "500000"];
-    assert_eq!(answer(&tester, &set).await["version"], 1);
+    assert_eq!(answer(&tester, &set).await["version"], 2);
     assert_eq!(answer(&tester, &set).await["changed"], false);
-    assert_eq!(answer(&tester, &["price", "group", "vip", "1.2"]).await["version"], 2);
+    assert_eq!(answer(&tester, &["price", "group", "vip", "1.2"]).await["version"], 3);
     let book = answer(&tester, &["price", "list"]).await;
     assert_eq!(book["groups_ppm"]["vip"], 1_200_000);
     let prices = book["prices"].as_array().unwrap();
     assert_eq!(prices[0]["subject"], "7480");
     assert_eq!(prices[0]["price"]["amount_nanos"], 1_000_000_000);
     let unset = answer(&tester, &["price", "unset", "--workflow", "7480"]).await;
-    assert_eq!(unset["version"], 3);
+    assert_eq!(unset["version"], 4);
     let rates = ["--per-million-input", "0.5", "--per-million-output", "2"];
     let per_token = [&["price", "set", "--operation", "chat"][..], &rates].concat();
-    assert_eq!(answer(&tester, &per_token).await["version"], 4);
+    assert_eq!(answer(&tester, &per_token).await["version"], 5);
+    let set = ["price", "set", "--app", "support", "--cost-plus", "1.5", "--step", "5"];
+    assert_eq!(answer(&tester, &set).await["version"], 6);
+    let (code, out, _) = weir(&tester, &["price", "list"]).await;
+    assert_eq!(code, 0);
+    for line in [
+        "upstream's cost times 1.5, rounded up to a multiple of 5 quota",
+        "upstream's cost times 1, rounded up to a multiple of 50 quota",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    let set = ["price", "set", "--provider", "dify", "--cost-plus", "1.2"];
+    assert_eq!(answer(&tester, &set).await["version"], 7);
+    for (wrong, why) in [
+        (&["--provider", "moon", "--free"][..], "is neither `coze` nor `dify`"),
+        (&["--provider", "dify", "--app", "a", "--free"], "cannot be used with"),
+        (&["--cost-plus", "1.2", "--step", "0"], "is zero"),
+        (&["--cost-plus", "1.2", "--free"], "cannot be used with"),
+        (&["--free", "--step", "5"], "--cost-plus"),
+    ] {
+        let (code, _, err) = weir(&tester, &[&["price", "set"], wrong].concat()).await;
+        assert_eq!(code, 2, "{wrong:?}");
+        assert!(err.contains(why), "{err}");
+    }
 }
 
 #[tokio::test]

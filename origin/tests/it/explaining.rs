@@ -29,7 +29,7 @@ async fn a_posted_call_is_explained_from_its_terms_to_its_balance() {
     price::change(&tester.pool, "test", "vip", vip).await.unwrap();
     let first = run(1, &account.account_id, 1);
     let plain = run(2, &account.account_id, 365);
-    let terms = Terms { book: 1, ratio: Ratio::from_ppm(1_200_000), ..plain.terms };
+    let terms = Terms { book: 2, ratio: Ratio::from_ppm(1_200_000), ..plain.terms };
     let facts = Facts { group: "vip".parse().unwrap(), terms, amount: cost(438), ..plain };
     tester.edge.journal(J0, |journal| {
         journal.finish(first);
@@ -52,7 +52,7 @@ async fn a_posted_call_is_explained_from_its_terms_to_its_balance() {
             "at": "2025-11-21T04:40:01.500Z",
             "account": account.account_id, "account_name": "acme", "key": "key_1", "group": "vip",
             "operation": "workflow_run", "subject_kind": "workflow", "subject": WORKFLOW,
-            "units": 1, "book": 1,
+            "units": 1, "book": 2,
             "rule": {
                 "scope": "everything_else", "text": "the price of everything else", "agrees": true,
             },
@@ -149,7 +149,7 @@ async fn the_price_that_applied_is_the_most_specific_one() {
     };
     price::change(&tester.pool, "test", "a price", set).await.unwrap();
     let facts = run(1, &account, 365);
-    let terms = Terms { book: 1, price: each, ..facts.terms };
+    let terms = Terms { book: 2, price: each, ..facts.terms };
     let facts = Facts { terms, amount: Nanos::new(5_000), ..facts };
     tester.edge.journal(J0, |journal| journal.finish(facts.clone()));
     tester.pull().await.unwrap();

@@ -71,7 +71,7 @@ async fn accounts_credits_keys_and_prices_reach_the_edge() {
     assert_eq!(told(&account.account_id), second);
     tester.edge.journal(J0, |journal| {
         assert!(journal.revoked.contains(&key.key_id));
-        assert_eq!(journal.book, Some(1));
+        assert_eq!(journal.book, Some(2));
     });
 
     tester.pull().await.unwrap();
@@ -185,16 +185,19 @@ async fn two_price_changes_at_once_become_two_books_one_on_top_of_the_other() {
     assert!(matches!((one.unwrap(), two.unwrap()), (Changed::To(_), Changed::To(_))));
     let mut connection = tester.pool.acquire().await.unwrap();
     let newest = price::newest(&mut connection).await.unwrap();
-    assert_eq!((newest.version, newest.groups.len()), (2, 2));
-    assert!(matches!(set("a").await.unwrap(), Changed::Nothing(book) if book.version == 2));
+    assert_eq!((newest.version, newest.groups.len()), (3, 2));
+    assert!(matches!(set("a").await.unwrap(), Changed::Nothing(book) if book.version == 3));
 }
 
 #[tokio::test]
-async fn the_first_book_is_the_one_that_journals_know_from_birth() {
+async fn the_first_book_is_the_one_that_journals_know_from_birth_and_the_next_prices_dify() {
     let tester = Tester::new().await;
     let mut connection = tester.pool.acquire().await.unwrap();
-    let first = price::newest(&mut connection).await.unwrap();
-    assert_eq!(first, meter::price::PriceBook::initial());
+    let first = price::document(&mut connection, 0).await.unwrap();
+    let born = meter::price::PriceBook::initial();
+    assert_eq!(meter::price::PriceBook::try_from(&first).unwrap(), born);
+    let newest = price::newest(&mut connection).await.unwrap();
+    assert_eq!(newest, meter::price::PriceBook { version: 1, ..born.with_dify() });
 }
 
 #[tokio::test]

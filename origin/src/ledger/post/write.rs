@@ -46,14 +46,14 @@ async fn insert_entries(
                 $14::timestamptz[], $15::timestamptz[], $16::text[], $17::integer[], $18::bigint[],
                 $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::boolean[],
                 $24::text[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::bigint[],
-                $30::bytea[], $31::bigint[], $32::text[]
+                $30::bytea[], $31::bigint[], $32::text[], $33::bigint[], $34::text[]
             ) AS page (
                 seq, call_id, account_id, api_key_id, operation, subject_kind,
                 subject_id, group_name, price_book_id, price, ratio_ppm,
                 admitted_at, finished_at, ending, http_status, coze_code,
                 source, input_tokens, output_tokens, total_tokens, usage_fell,
                 chat_id, conversation_id, execute_id, log_id, amount_nanos, total_nanos,
-                hash, units, resumes
+                hash, units, resumes, cost_nanos, cost_currency
             )
         ), posted AS (
             INSERT INTO posting
@@ -67,12 +67,12 @@ async fn insert_entries(
              subject_kind, subject_id, group_name, price_book_id, price, ratio_ppm, admitted_at,
              finished_at, ending, http_status, coze_code, source, input_tokens, output_tokens,
              total_tokens, usage_fell, chat_id, conversation_id, execute_id, log_id, amount_nanos,
-             total_nanos, hash, units, resumes)
+             total_nanos, hash, units, resumes, cost_nanos, cost_currency)
         SELECT posted.posting_id, $1, $2, page.seq, call_id, account_id, api_key_id, operation,
              subject_kind, subject_id, group_name, price_book_id, price, ratio_ppm, admitted_at,
              finished_at, ending, http_status, coze_code, source, input_tokens, output_tokens,
              total_tokens, usage_fell, chat_id, conversation_id, execute_id, log_id, amount_nanos,
-             total_nanos, hash, units, resumes
+             total_nanos, hash, units, resumes, cost_nanos, cost_currency
         FROM page JOIN posted USING (seq)
         "#,
         name.as_str(),
@@ -106,7 +106,9 @@ async fn insert_entries(
         &columns.total_nanos,
         &columns.hash,
         &columns.units,
-        &columns.resumes as &[Option<String>]
+        &columns.resumes as &[Option<String>],
+        &columns.cost_nanos as &[Option<i64>],
+        &columns.cost_currency as &[Option<String>]
     )
     .execute(connection)
     .await?;

@@ -62,6 +62,7 @@ fn arithmetic(facts: &Facts, derived: Option<Nanos>) -> String {
             millionths: product(amount.get(), RATE_TOKENS)
                 .and_then(|each| each.checked_mul(i128::from(units))),
         },
+        Price::CostPlus { margin, step } => return marked_up(facts, margin, step, derived),
         Price::PerToken { input_per_million, output_per_million } => {
             let Some(usage) = facts.reading.usage else {
                 return nothing("the usage is unknown, and nothing is guessed");
@@ -70,6 +71,32 @@ fn arithmetic(facts: &Facts, derived: Option<Nanos>) -> String {
         }
     };
     line(&cost, terms.ratio, derived)
+}
+
+/// Cost plus, which is rounded up to its step.
+fn marked_up(facts: &Facts, margin: Ratio, step: Nanos, derived: Option<Nanos>) -> String {
+    let Some(cost) = facts.upstream_cost() else {
+        return "nothing: upstream did not state its cost, and nothing is guessed".to_owned();
+    };
+    if let Some(currency) = facts.foreign_currency() {
+        return format!("nothing: upstream's cost is in {currency}, and nothing is converted");
+    }
+    let mut line = format!("upstream's {} {}", cost.amount.in_currency(), cost.currency);
+    for (factor, what) in [(margin, "margin"), (facts.terms.ratio, "group")] {
+        if factor != Ratio::ONE {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " × {} ({what})", ratio_text(factor));
+        }
+    }
+    let _ = match derived {
+        Some(amount) => write!(
+            line,
+            ", rounded up to a multiple of {step} nano = {amount} nano = {} points",
+            amount.in_points()
+        ),
+        None => write!(line, " = more than an amount can be"),
+    };
+    line
 }
 
 /// A cost before the ratio, in words and in millionths of a nano.
@@ -152,6 +179,7 @@ pub(super) mod tests {
     use meter::route::Operation;
     use meter::time::UnixMs;
     use meter::usage::WorkIds;
+    use meter::usage::cost::Cost;
 
     use super::*;
 
@@ -241,6 +269,33 @@ pub(super) mod tests {
         check(
             |facts| facts.terms = price(each(i64::MAX), 2_000_000),
             "1 call × 9223372036854775807 nano × 2 = more than an amount can be",
+        );
+    }
+
+    #[test]
+    fn cost_plus_is_told_with_its_step() {
+        let cost = |facts: &mut Facts, price, decimal, currency| {
+            facts.terms = price;
+            let usage = facts.reading.usage.unwrap();
+            facts.reading.usage = Some(Usage { cost: Cost::read(decimal, currency), ..usage });
+        };
+        let margin =
+            Price::CostPlus { margin: Ratio::from_ppm(1_500_000), step: Nanos::new(100_000) };
+        check(
+            |facts| cost(facts, price(Price::COST_IN_POINTS, 1_000_000), "0.014704", "USD"),
+            "upstream's 0.014704 USD, rounded up to a multiple of 100000 nano = 14800000 nano = 148 points",
+        );
+        check(
+            |facts| cost(facts, price(margin, 1_200_000), "0.014704", "USD"),
+            "upstream's 0.014704 USD × 1.5 (margin) × 1.2 (group), rounded up to a multiple of 100000 nano = 26500000 nano = 265 points",
+        );
+        check(
+            |facts| cost(facts, price(margin, 1_000_000), "0.1", "RMB"),
+            "nothing: upstream's cost is in RMB, and nothing is converted",
+        );
+        check(
+            |facts| facts.terms.price = margin,
+            "nothing: upstream did not state its cost, and nothing is guessed",
         );
     }
 

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::order::{self, OrderRow};
 use crate::price;
-use crate::read::calls::CallUsage;
+use crate::read::calls::{CallCost, CallUsage};
 use crate::read::open::{self, Told};
 
 pub use charge::Charge;
@@ -166,6 +166,7 @@ fn reading(facts: &Facts) -> Result<Reading, Error> {
             input: count(usage.input)?,
             output: count(usage.output)?,
             total: i64::try_from(usage.total)?,
+            cost: usage.cost.map(|cost| CallCost::of(cost.amount.get(), cost.currency.to_string())),
         }),
     };
     Ok(Reading {

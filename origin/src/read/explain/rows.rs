@@ -7,6 +7,7 @@ use meter::money::Nanos;
 use meter::wire::WireError;
 use meter::wire::asked::AskedDoc;
 use meter::wire::book::PriceDoc;
+use meter::wire::cost::CostDoc;
 use meter::wire::entry::{ENTRY_VERSION, EntryDoc, WorkIdsDoc};
 use sqlx::PgPool;
 use sqlx::types::Json;
@@ -62,6 +63,8 @@ struct Row {
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     total_tokens: Option<i64>,
+    cost_nanos: Option<i64>,
+    cost_currency: Option<String>,
     usage_fell: bool,
     chat_id: Option<String>,
     conversation_id: Option<String>,
@@ -83,6 +86,7 @@ impl TryFrom<Row> for Posted {
 
     fn try_from(row: Row) -> Result<Self, Error> {
         let count = |tokens: Option<i64>| tokens.map(u64::try_from).transpose();
+        let cost = row.cost_nanos.zip(row.cost_currency);
         let doc = EntryDoc {
             v: ENTRY_VERSION,
             seq: u64::try_from(row.seq)?,
@@ -109,6 +113,7 @@ impl TryFrom<Row> for Posted {
             input_tokens: count(row.input_tokens)?,
             output_tokens: count(row.output_tokens)?,
             total_tokens: count(row.total_tokens)?,
+            cost: cost.map(|(nanos, currency)| CostDoc { nanos, currency }),
             usage_fell: row.usage_fell,
             ids: WorkIdsDoc {
                 chat_id: row.chat_id,
@@ -149,7 +154,8 @@ pub(super) async fn posted(
                   e.api_key_id, e.operation, e.subject_kind, e.subject_id, e.units, e.resumes,
                   e.group_name, e.price_book_id, e.price AS "price: Json<PriceDoc>", e.ratio_ppm,
                   e.admitted_at, e.finished_at, e.ending, e.http_status, e.coze_code, e.source,
-                  e.input_tokens, e.output_tokens, e.total_tokens, e.usage_fell, e.chat_id,
+                  e.input_tokens, e.output_tokens, e.total_tokens, e.cost_nanos, e.cost_currency,
+                  e.usage_fell, e.chat_id,
                   e.conversation_id, e.execute_id, e.log_id, e.amount_nanos, e.total_nanos, e.hash
            FROM posting p
            JOIN entry e ON e.entry_id = p.posting_id AND e.finished_at = p.finished_at

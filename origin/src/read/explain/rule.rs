@@ -45,7 +45,7 @@ fn scopes(facts: &Facts) -> [Scope; 5] {
         Scope::Account(account.clone()),
         Scope::Subject(subject.clone()),
         Scope::Operation(facts.asked.operation),
-        Scope::Coze,
+        Scope::rest_of(facts.asked.operation.provider()),
     ]
 }
 
@@ -58,6 +58,7 @@ fn told(scope: &Scope) -> (&'static str, String) {
         Scope::Subject(subject) => ("subject", format!("the price of {subject}")),
         Scope::Operation(operation) => ("operation", format!("the price of {operation}")),
         Scope::Coze => ("everything_else", "the price of everything else".to_owned()),
+        Scope::Dify => ("everything_else", "the price of everything else at Dify".to_owned()),
     }
 }
 
