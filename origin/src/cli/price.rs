@@ -86,7 +86,9 @@ struct HowMuch {
     #[arg(long, value_name = "MARGIN", value_parser = amount::ratio, conflicts_with = "free")]
     cost_plus: Option<Ratio>,
     /// What cost plus is rounded up to a multiple of; a whole point, if not named
-    #[arg(long, value_name = "QUOTA", value_parser = amount::step, requires = "cost_plus")]
+    #[arg(long, value_name = "QUOTA", value_parser = amount::step, requires = "cost_plus",
+          conflicts_with_all = ["per_call", "per_unit", "per_million_input", "per_million_output",
+                                "free"])]
     step: Option<Nanos>,
     /// Nothing
     #[arg(long)]

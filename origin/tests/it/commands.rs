@@ -157,7 +157,8 @@ async fn prices_are_set_cleared_and_listed_in_numbered_books() {
         (&["--provider", "dify", "--app", "a", "--free"], "cannot be used with"),
         (&["--cost-plus", "1.2", "--step", "0"], "is zero"),
         (&["--cost-plus", "1.2", "--free"], "cannot be used with"),
-        (&["--free", "--step", "5"], "--cost-plus"),
+        (&["--free", "--step", "5"], "cannot be used with"),
+        (&["--step", "5"], "--cost-plus"),
     ] {
         let (code, _, err) = weir(&tester, &[&["price", "set"], wrong].concat()).await;
         assert_eq!(code, 2, "{wrong:?}");
