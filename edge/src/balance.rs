@@ -1,7 +1,7 @@
 //! The live balance of the key's account, as the journal knows it this second.
 
 use meter::money::{NANOS_PER_QUOTA, Nanos};
-use meter::refusal::Reason;
+use meter::refusal::{Reason, Refusal};
 use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
 use serde::Serialize;
 use worker::Env;
@@ -37,9 +37,7 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, Fai
     let (account, key) = (caller.account.to_string(), caller.key.to_string());
     match journal.command(&CommandDoc::Stand { account: account.clone(), key }).await? {
         ReplyDoc::Standing(standing) => Ok(reply::json(200, &balance(account, &standing)?)?),
-        ReplyDoc::Refused { reason } => {
-            Err(Reason::from_code(&reason).unwrap_or(Reason::Internal).into())
-        }
+        ReplyDoc::Refused(refusal) => Err(Refusal::from(refusal).into()),
         _ => Err(Reason::Internal.into()),
     }
 }

@@ -35,9 +35,7 @@ pub(crate) async fn answer(request: &Request, env: &Env, path: &str) -> Result<R
     let command = CommandDoc::Explain { account, key, call: call.to_string() };
     match journal.command(&command).await? {
         ReplyDoc::Explained(explained) => Ok(reply::json(200, &explained)?),
-        ReplyDoc::Refused { reason } => {
-            Err(Reason::from_code(&reason).unwrap_or(Reason::Internal).into())
-        }
+        ReplyDoc::Refused(refusal) => Err(Refusal::from(refusal).into()),
         ReplyDoc::Unknown => Err(Refusal::with_detail(
             Reason::WorkUnknown,
             "neither running nor among the last to finish or to be refused",

@@ -41,9 +41,7 @@ pub(crate) async fn answer(request: &Request, env: &Env, path: &str) -> Result<R
             journal.as_str().clone_into(&mut page.journal);
             Ok(reply::json(200, &page)?)
         }
-        ReplyDoc::Refused { reason } => {
-            Err(Reason::from_code(&reason).unwrap_or(Reason::Internal).into())
-        }
+        ReplyDoc::Refused(refusal) => Err(Refusal::from(refusal).into()),
         _ => Err(Reason::Internal.into()),
     }
 }

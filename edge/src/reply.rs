@@ -3,6 +3,7 @@
 use meter::header;
 use meter::ids::CallId;
 use meter::money::Nanos;
+use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
 use meter::wire::command::KeptReplyDoc;
 use serde::Serialize;
@@ -18,6 +19,9 @@ const CALL_ID: &str = "weir-call-id";
 const CHARGE: &str = "weir-charge";
 /// The header that says what is left, in quota.
 const BALANCE: &str = "weir-balance";
+
+/// The header by which libraries of the `OpenAI` family are told whether to try again (contract §6.2).
+const SHOULD_RETRY: &str = "x-should-retry";
 
 /// The header that marks a reply that is given again.
 const REPLAYED: &str = "weir-replayed";
@@ -70,6 +74,15 @@ pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
     if matches!(refusal.reason, Reason::KeyMissing | Reason::KeyInvalid | Reason::KeyExpired) {
         // RFC 9110 §15.5.2: a 401 names the scheme that would be accepted.
         headers.set("www-authenticate", "Bearer")?;
+    }
+    if let Some(seconds) = refusal.retry_after_s {
+        headers.set("retry-after", &seconds.to_string())?;
+    }
+    if let Some(rate) = refusal.rate {
+        add_rate(&headers, rate)?;
+    }
+    if refusal.forbids_retry() {
+        headers.set(SHOULD_RETRY, "false")?;
     }
     respond(refusal.reason.status(), &headers, Body::Text(&refusal.body(call.as_str())))
 }
@@ -132,6 +145,18 @@ pub(crate) fn headers_down(upstream: &Headers, call: &CallId) -> Result<Headers>
 pub(crate) fn add_charge(headers: &Headers, amount: Nanos, balance: Nanos) -> Result<()> {
     headers.set(CHARGE, &amount.in_quota().to_string())?;
     headers.set(BALANCE, &balance.in_quota().to_string())?;
+    Ok(())
+}
+
+/// Adds how the caller stands with its calls a minute.
+///
+/// These three names are what clients read today. The fields of the later IETF drafts changed their
+/// syntax from one draft to the next, and are left out until there is a standard.
+pub(crate) fn add_rate(headers: &Headers, rate: Rate) -> Result<()> {
+    let Rate { limit, remaining, reset_s } = rate;
+    headers.set("ratelimit-limit", &limit.to_string())?;
+    headers.set("ratelimit-remaining", &remaining.to_string())?;
+    headers.set("ratelimit-reset", &reset_s.to_string())?;
     Ok(())
 }
 

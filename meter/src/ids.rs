@@ -104,6 +104,26 @@ id! {
     UpstreamId, UPSTREAM_ID_BYTES_MAX, |byte| byte.is_ascii_graphic()
 }
 
+impl KeyId {
+    /// The first key of the line that this one was rotated from: `key_7-2` and `key_7-3` took the place
+    /// of `key_7`, and count against the same limits.
+    #[must_use]
+    pub fn line(&self) -> Self {
+        Self(self.0.split(LINE_SEPARATOR).next().unwrap_or_default().into())
+    }
+
+    /// The id of the key that takes this one's place; `None` when that would be too long.
+    pub fn successor(&self) -> Option<Self> {
+        let number =
+            self.0.split(LINE_SEPARATOR).nth(1).map_or(Some(1), |text| text.parse().ok())?;
+        let next = u32::checked_add(number, 1)?;
+        format!("{}{LINE_SEPARATOR}{next}", self.line()).parse().ok()
+    }
+}
+
+/// What stands between the first key's id and the number of its successor.
+const LINE_SEPARATOR: char = '-';
+
 impl CallId {
     /// An id from the time of admission and 80 random bits, both drawn by the shell.
     ///
@@ -154,6 +174,18 @@ mod tests {
         check::<AccountId>(&"a".repeat(65), Some(IdError::TooLong(64)));
         check::<AccountId>(&"a".repeat(64), None);
         check::<AccountId>("acc_7Q-x", None);
+    }
+
+    #[test]
+    fn keys_of_one_line_share_their_first_id() {
+        let key = |text: &str| text.parse::<KeyId>().unwrap();
+        let second = key("key_7").successor().unwrap();
+        assert_eq!(second, key("key_7-2"));
+        let third = second.successor().unwrap();
+        assert_eq!(third, key("key_7-3"));
+        assert_eq!((third.line(), second.line()), (key("key_7"), key("key_7")));
+        assert_eq!(key("key_7-x").successor(), None);
+        assert_eq!(key(&"k".repeat(64)).successor(), None);
     }
 
     #[test]

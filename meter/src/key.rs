@@ -4,6 +4,11 @@
 //! token) and hands over the claims as text; here they become a [`Caller`] or a refusal. Knows nothing
 //! of signatures and nothing of the clock.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::account::Limits;
 use crate::ids::{AccountId, JournalName, KeyId};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixMs;
@@ -18,6 +23,36 @@ pub const PULL_AUDIENCE: &str = "weir-edge";
 pub const KEY_PREFIX: &str = "sk-";
 /// How far two clocks may be apart before a key counts as expired or not yet valid.
 pub const CLOCK_SKEW_MS: u64 = 30_000;
+
+/// Most networks that one key may be limited to.
+pub const NETWORKS_MAX: usize = 32;
+
+/// Reads networks such as `203.0.113.0/24`; a lone address is a network of one.
+pub fn networks(texts: &[String]) -> Result<Vec<IpNet>, NetworkError> {
+    if texts.len() > NETWORKS_MAX {
+        return Err(NetworkError::TooMany(texts.len()));
+    }
+    texts.iter().map(|text| network(text)).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, NetworkError> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address)),
+        Err(_) => text.parse(),
+    };
+    network.map_err(|_| NetworkError::Unreadable(text.to_owned()))
+}
+
+/// What keeps a list of networks from being one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// More than [`NETWORKS_MAX`].
+    #[error("names {0} networks, {NETWORKS_MAX} are allowed")]
+    TooMany(usize),
+    /// Neither an address nor a network.
+    #[error("{0:?} is neither an address nor a network such as 203.0.113.0/24")]
+    Unreadable(String),
+}
 
 /// The key inside an `Authorization` header.
 ///
@@ -57,6 +92,10 @@ pub struct Claims<'a> {
     pub operations: Option<&'a [String]>,
     /// `sub_allow`: bots and workflows the key may use; all of them when absent.
     pub subjects: Option<&'a [String]>,
+    /// `ips`: networks the key may be used from; all of them when absent.
+    pub networks: Option<&'a [String]>,
+    /// `lim`: how much the key may do.
+    pub limits: Limits,
 }
 
 /// Who a request turned out to be.
@@ -70,8 +109,11 @@ pub struct Caller {
     pub journal: JournalName,
     /// When the key stops being good.
     pub expires_at: Option<UnixMs>,
+    /// How much the key may do, beside what its account may.
+    pub limits: Limits,
     operations: Option<Vec<String>>,
     subjects: Option<Vec<String>>,
+    networks: Option<Vec<IpNet>>,
 }
 
 impl Caller {
@@ -85,8 +127,10 @@ impl Caller {
             key: claims.key.parse().map_err(|_| Reason::KeyInvalid)?,
             journal: claims.journal.parse().map_err(|_| Reason::KeyInvalid)?,
             expires_at: claims.expires_at,
+            limits: claims.limits,
             operations: claims.operations.map(<[String]>::to_vec),
             subjects: claims.subjects.map(<[String]>::to_vec),
+            networks: claims.networks.map(networks).transpose().map_err(|_| Reason::KeyInvalid)?,
         };
         caller.check_expiry(now)?;
         Ok(caller)
@@ -97,6 +141,23 @@ impl Caller {
         match self.expires_at {
             Some(end) if end.plus_ms(CLOCK_SKEW_MS) <= now => Err(Reason::KeyExpired.into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the key may be used from some addresses only.
+    pub fn has_networks(&self) -> bool {
+        self.networks.is_some()
+    }
+
+    /// Refuses when the key is limited to other addresses than this one, or the address is not known.
+    pub fn check_address(&self, address: Option<&str>) -> Result<(), Refusal> {
+        let Some(networks) = &self.networks else { return Ok(()) };
+        let address = address.and_then(|text| text.trim().parse::<IpAddr>().ok());
+        // An IPv4 address that comes as an IPv6 one is the same machine.
+        let address = address.map(|address| address.to_canonical());
+        match address {
+            Some(address) if networks.iter().any(|network| network.contains(&address)) => Ok(()),
+            _ => Err(Reason::AddressNotAllowed.into()),
         }
     }
 
@@ -150,6 +211,8 @@ mod tests {
             expires_at: None,
             operations: None,
             subjects: None,
+            networks: None,
+            limits: Limits::default(),
         }
     }
 
@@ -169,6 +232,27 @@ mod tests {
         check_claims(&ends, 1_000 + CLOCK_SKEW_MS, Err(Reason::KeyExpired));
         check_claims(&ends, 999 + CLOCK_SKEW_MS, Ok(()));
         check_claims(&claims(), u64::MAX, Ok(()));
+    }
+
+    #[test]
+    fn a_key_is_used_from_its_networks_only() {
+        let caller = |networks: &[&str]| {
+            let networks: Vec<_> = networks.iter().map(|text| (*text).to_owned()).collect();
+            Caller::from_claims(&Claims { networks: Some(&networks), ..claims() }, UnixMs::new(0))
+        };
+        let office = caller(&["203.0.113.0/24", "2001:db8::/32", "198.51.100.7"]).unwrap();
+        for refused in [None, Some(""), Some("203.0.114.1"), Some("198.51.100.8"), Some("::1")] {
+            let refusal = office.check_address(refused).unwrap_err();
+            assert_eq!(refusal.reason, Reason::AddressNotAllowed, "{refused:?}");
+        }
+        for fine in ["203.0.113.9", "::ffff:203.0.113.9", "2001:db8::1", "198.51.100.7"] {
+            assert_eq!(office.check_address(Some(fine)), Ok(()), "{fine}");
+        }
+        assert!(caller(&[]).unwrap().check_address(Some("203.0.113.9")).is_err());
+        assert!(caller(&["somewhere"]).is_err());
+        assert!(caller(&["203.0.113.0/24"; NETWORKS_MAX + 1]).is_err());
+        let anywhere = Caller::from_claims(&claims(), UnixMs::new(0)).unwrap();
+        assert_eq!(anywhere.check_address(None), Ok(()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod money;
 pub mod time;
 
 // Who may come in, and where to.
+pub mod rate;
 pub mod refusal;
 pub mod key;
 pub mod route;

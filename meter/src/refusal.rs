@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::rate::Rate;
+
 /// Why a request was not let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -27,6 +29,14 @@ pub enum Reason {
     AccountSuspended,
     /// The balance, less what is held for running calls, does not cover this call.
     BalanceExhausted,
+    /// As many calls began in the last minute as may.
+    RateLimited,
+    /// As many calls run as may at once.
+    TooManyCalls,
+    /// What may be charged in a day is spent or held.
+    BudgetExhausted,
+    /// The key may not be used from this address.
+    AddressNotAllowed,
     /// No price applies and the price book refuses calls without one.
     Unpriced,
     /// Not a path and method that Weir knows.
@@ -55,7 +65,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -64,6 +74,10 @@ impl Reason {
         Self::AccountUnknown,
         Self::AccountSuspended,
         Self::BalanceExhausted,
+        Self::RateLimited,
+        Self::TooManyCalls,
+        Self::BudgetExhausted,
+        Self::AddressNotAllowed,
         Self::Unpriced,
         Self::RouteUnknown,
         Self::BodyTooLarge,
@@ -94,6 +108,14 @@ impl Reason {
             Self::AccountSuspended => ("account_suspended", 403, 4101, "the account is suspended"),
             Self::BalanceExhausted => {
                 ("balance_exhausted", 402, 4011, "the balance does not cover this call")
+            }
+            Self::RateLimited => ("rate_limited", 429, 4013, "too many calls in a minute"),
+            Self::TooManyCalls => ("too_many_calls", 429, 4013, "too many calls at once"),
+            Self::BudgetExhausted => {
+                ("budget_exhausted", 429, 4011, "the budget of the day does not cover this call")
+            }
+            Self::AddressNotAllowed => {
+                ("address_not_allowed", 403, 4101, "the API key may not be used from this address")
             }
             Self::Unpriced => ("unpriced", 403, 4101, "no price is set for this call"),
             Self::RouteUnknown => {
@@ -139,6 +161,19 @@ impl Reason {
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
+
+    /// Whether the same request may be let through a moment later, and sending it again does no harm.
+    ///
+    /// Libraries of the `OpenAI` family send a request three times on 408, 409, 429 and 5xx unless they
+    /// are told otherwise (contract §6.2), so those that may not are told.
+    pub const fn may_be_retried(self) -> bool {
+        // What may have reached upstream is work that was begun there; what depends on somebody
+        // else's decision, or on tomorrow, does not change by asking again.
+        matches!(
+            self,
+            Self::RateLimited | Self::TooManyCalls | Self::JournalFull | Self::JournalUnreachable
+        )
+    }
 }
 
 /// A reason, and what exactly was wrong where that helps the caller.
@@ -148,18 +183,34 @@ pub struct Refusal {
     pub reason: Reason,
     /// More than the reason's own sentence says; names the field that was wrong.
     pub detail: Option<Cow<'static, str>>,
+    /// Seconds after which it may be let through.
+    pub retry_after_s: Option<u64>,
+    /// How the caller stands with its calls a minute, where those are limited.
+    pub rate: Option<Rate>,
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None }
+        Self { reason, detail: None, retry_after_s: None, rate: None }
     }
 }
 
 impl Refusal {
     /// A refusal that says which field was wrong and how.
     pub fn with_detail(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: Some(detail.into()) }
+        Self { detail: Some(detail.into()), ..reason.into() }
+    }
+
+    /// The same, to be tried again after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// Whether a client is to be told that it must not send the request again by itself.
+    pub fn forbids_retry(&self) -> bool {
+        let is_retried = matches!(self.reason.status(), 408 | 409 | 429 | 500..);
+        is_retried && !self.reason.may_be_retried()
     }
 
     /// The JSON body, with `log_id` for whoever asks the operator about it.
@@ -170,6 +221,7 @@ impl Refusal {
             Some(detail) => format!("{sentence}: {detail}").into(),
         };
         let kind = match status {
+            429 if self.reason.may_be_retried() => "rate_limit_error",
             401 => "authentication_error",
             402 | 429 => "insufficient_quota",
             403 => "permission_error",
@@ -219,6 +271,17 @@ mod tests {
             refusal.body("c01"),
             r#"{"code":4000,"msg":"the body is not valid: `bot_id` is missing","detail":{"logid":"c01"},"error":{"code":"body_invalid","type":"invalid_request_error","message":"the body is not valid: `bot_id` is missing"}}"#
         );
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again() {
+        let told = |reason: Reason| Refusal::from(reason).forbids_retry();
+        assert!(told(Reason::BudgetExhausted), "not before tomorrow");
+        assert!(told(Reason::IdempotencyConflict) && told(Reason::IdempotencyUsed));
+        assert!(told(Reason::Internal) && told(Reason::UpstreamUnreachable), "it may be under way");
+        assert!(!told(Reason::RateLimited) && !told(Reason::TooManyCalls));
+        assert!(!told(Reason::JournalUnreachable), "nothing went upstream");
+        assert!(!told(Reason::BalanceExhausted), "no library tries a 402 again");
     }
 
     #[test]

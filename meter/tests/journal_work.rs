@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Settings, Status};
+use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{CallId, Group};
 use meter::journal::{Admission, Change, Decision, Effect, Entrance, Journal, Report, Stored};
@@ -54,6 +54,7 @@ fn asks(id: &str, account: &str, resumes: Option<&str>) -> Admission {
         call: id.parse().unwrap(),
         account: account.parse().unwrap(),
         key: "k".parse().unwrap(),
+        limits: Limits::default(),
         asked: Asked { resumes, ..asked },
         attempt: None,
     }

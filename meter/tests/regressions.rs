@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Settings, Status};
+use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
-    Admission, Change, Decision, Effect, Entrance, Hold, Journal, MARK_EVERY, Mark, Report, Stored,
+    Admission, Change, Decision, Effect, Entrance, Hold, Journal, MARK_EVERY, Mark, Report, Spent,
+    Stored,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -121,6 +122,7 @@ fn asks(id: &str, account: &str, resumes: Option<&str>) -> Admission {
         call: id.parse().unwrap(),
         account: account.parse().unwrap(),
         key: "k".parse().unwrap(),
+        limits: Limits::default(),
         asked: Asked { resumes, ..asked },
         attempt: None,
     }
@@ -179,7 +181,7 @@ fn a_whole_execution_that_upstream_states_is_billed_once_over_its_legs() {
 #[test]
 fn a_finished_call_is_not_admitted_again_after_a_mark_and_a_reload() {
     let mut journal = journal();
-    let mut mark: Option<(Mark, Vec<(AccountId, Nanos)>)> = None;
+    let mut mark: Option<(Mark, Vec<(AccountId, Spent)>)> = None;
     let mut earlier = Vec::new();
     for number in 1..=MARK_EVERY {
         let id = format!("c{number}");
@@ -203,7 +205,7 @@ fn a_finished_call_is_not_admitted_again_after_a_mark_and_a_reload() {
         mark,
         accounts: accounts
             .into_iter()
-            .map(|it| (it.clone(), spent_by(&it.id).map_or(Nanos::ZERO, |it| it.1)))
+            .map(|it| (it.clone(), spent_by(&it.id).map_or_else(Spent::default, |it| it.1.clone())))
             .collect(),
         book,
         applied: upto,
@@ -239,7 +241,7 @@ fn holds_of_absurd_amounts_are_still_counted_one_by_one() {
     admit(&mut journal, asks("one", "a", None));
     // Two of them cannot be counted together, so the second is not let in.
     let second = journal.admit(asks("two", "a", None), None, NOW);
-    assert_eq!(second.reply, Entrance::Refused(Reason::BalanceExhausted));
+    assert_eq!(second.reply, Entrance::Refused(Reason::BalanceExhausted.into()));
     let failed = Report { status: Some(500), observed: Observed::nothing() };
     let _ = journal.settle(&call("one"), failed, None, NOW);
     let open: i64 = journal.holds().map(|hold: &Hold| hold.amount.get()).sum();

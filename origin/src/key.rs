@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meter::time::UnixMs;
+use meter::wire::claims::KeyClaims;
 use serde::{Serialize, Serializer};
 use sqlx::PgPool;
 
@@ -11,7 +12,7 @@ use crate::database::Tx;
 use crate::draw;
 use crate::error::Error;
 use crate::journal;
-use crate::signing::{Signer, key_claims};
+use crate::signing::Signer;
 
 /// Most keys in one list.
 pub const KEYS_LISTED_MAX: i64 = 10_000;
@@ -76,7 +77,7 @@ pub async fn issue(
 ) -> Result<IssuedKey, Error> {
     check_name("name", name)?;
     let key_id = draw::id("key_")?;
-    let claims = key_claims(&account.account_id, &key_id, &account.journal_id);
+    let claims = KeyClaims::unlimited(&account.account_id, &key_id, &account.journal_id);
     let key = signer.issue(claims, now, expires_at)?;
     sqlx::query!(
         "INSERT INTO api_key (api_key_id, account_id, journal_id, name, created_at, expires_at)

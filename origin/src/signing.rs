@@ -8,7 +8,7 @@ use ed25519_dalek::SigningKey;
 use jwt_compact::alg::Ed25519;
 use jwt_compact::prelude::*;
 use meter::ids::JournalName;
-use meter::key::{CALLER_AUDIENCE, Caller, Claims as Stated, KEY_PREFIX, PULL_AUDIENCE};
+use meter::key::{Caller, KEY_PREFIX, PULL_AUDIENCE};
 use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::claims::{KeyClaims, PublicKeyDoc, PullClaims};
@@ -125,29 +125,8 @@ impl Signer {
         let token = Ed25519.validator::<KeyClaims>(&key).validate(&token);
         let token = token.map_err(|_| Reason::KeyInvalid)?;
         let claims = token.claims();
-        let KeyClaims { aud, sub, jti, jnl, scp, sub_allow } = &claims.custom;
-        let stated = Stated {
-            audience: aud,
-            account: sub,
-            key: jti,
-            journal: jnl,
-            expires_at: claims.expiration.map(clock::unix_ms),
-            operations: scp.as_deref(),
-            subjects: sub_allow.as_deref(),
-        };
+        let stated = claims.custom.stated(claims.expiration.map(clock::unix_ms));
         Caller::from_claims(&stated, now)
-    }
-}
-
-/// The claims of an unlimited key.
-pub fn key_claims(account: &str, key: &str, journal: &str) -> KeyClaims {
-    KeyClaims {
-        aud: CALLER_AUDIENCE.to_owned(),
-        sub: account.to_owned(),
-        jti: key.to_owned(),
-        jnl: journal.to_owned(),
-        scp: None,
-        sub_allow: None,
     }
 }
 
@@ -158,7 +137,8 @@ mod tests {
     const NOW: UnixMs = UnixMs::new(1_763_700_000_000);
 
     fn token(signer: &Signer, expires_at: Option<UnixMs>) -> String {
-        let key = signer.issue(key_claims("acc_1", "key_1", "j0"), NOW, expires_at).unwrap();
+        let key =
+            signer.issue(KeyClaims::unlimited("acc_1", "key_1", "j0"), NOW, expires_at).unwrap();
         key.strip_prefix(KEY_PREFIX).unwrap().to_owned()
     }
 

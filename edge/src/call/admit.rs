@@ -4,6 +4,7 @@ use meter::entry::Hash;
 use meter::ids::CallId;
 use meter::journal::{Admission, Attempt, IdempotencyKey};
 use meter::key::Caller;
+use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, Wanted};
 use meter::route::{Dialect, Operation};
@@ -34,6 +35,8 @@ pub(super) struct Admitted {
     pub(super) keeps_reply: bool,
     /// Whether upstream's bill will name the call.
     pub(super) stamped: bool,
+    /// How the caller stands with its calls a minute, for the reply's headers.
+    pub(super) rate: Option<Rate>,
 }
 
 /// What comes of asking.
@@ -75,6 +78,7 @@ pub(super) async fn admit(
                 body,
                 keeps_reply: false,
                 stamped: false,
+                rate: None,
             }))
         }
     }
@@ -91,16 +95,17 @@ async fn hold(
     let dialect = asked.operation.dialect();
     let keeps_reply = attempt.is_some();
     let call = arrived.call.clone();
-    let (account, key) = (caller.account, caller.key);
-    let admission = Admission { call: call.clone(), account, key, asked, attempt };
+    let Caller { account, key, limits, .. } = caller;
+    let admission = Admission { call: call.clone(), account, key, limits, asked, attempt };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { .. }) => Ok(Entered::Admitted(Admitted {
+        Ok(ReplyDoc::Admitted { rate, .. }) => Ok(Entered::Admitted(Admitted {
             call,
             dialect,
             journal,
             body,
             keeps_reply,
             stamped: false,
+            rate: rate.map(Into::into),
         })),
         Ok(ReplyDoc::Replayed { call, reply }) => {
             Ok(Entered::Replayed(call.parse().map_err(|_| Reason::Internal)?, reply))
@@ -123,6 +128,7 @@ pub(super) async fn hold_for(
         call: call.clone(),
         account: caller.account.clone(),
         key: caller.key.clone(),
+        limits: caller.limits,
         asked: asked.clone(),
         attempt: None,
     };
@@ -134,6 +140,7 @@ pub(super) async fn hold_for(
             body: Uint8Array::new_with_length(0),
             keeps_reply: false,
             stamped: false,
+            rate: None,
         }),
         reply => Err(refused(reply)),
     }
@@ -160,9 +167,7 @@ pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<(), Fail
 /// The failure behind an answer that does not let the call in.
 fn refused(reply: Result<ReplyDoc, Refusal>) -> Failure {
     match reply {
-        Ok(ReplyDoc::Refused { reason }) => {
-            Reason::from_code(&reason).unwrap_or(Reason::Internal).into()
-        }
+        Ok(ReplyDoc::Refused(refusal)) => Refusal::from(refusal).into(),
         Ok(_) => Reason::Internal.into(),
         Err(unreachable) => unreachable.into(),
     }

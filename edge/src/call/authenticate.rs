@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jwt_compact::alg::Ed25519;
 use jwt_compact::{AlgorithmExt as _, UntrustedToken};
-use meter::key::{self, Caller, Claims};
+use meter::key::{self, Caller};
 use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::claims::KeyClaims;
@@ -45,10 +45,24 @@ impl Verified {
     }
 }
 
-/// The caller that a request's key names.
+/// The header in which the platform names the caller's address. Whoever runs `workerd` by itself puts a
+/// proxy in front that sets it, and lets no caller set it.
+const CALLER_ADDRESS: &str = "cf-connecting-ip";
+
+/// The caller that a request's key names, when the key may be used from where the request comes.
 pub(crate) fn authenticate(request: &Request, config: &Config) -> Result<Caller, Failure> {
     let header = request.headers().get("authorization")?;
-    of_token(key::from_header(header.as_deref())?, config)
+    let caller = of_token(key::from_header(header.as_deref())?, config)?;
+    check_address(&caller, request)?;
+    Ok(caller)
+}
+
+/// Refuses when the key is not for this address. Most keys are for all, and cost nothing here.
+pub(super) fn check_address(caller: &Caller, request: &Request) -> Result<(), Failure> {
+    if caller.has_networks() {
+        caller.check_address(request.headers().get(CALLER_ADDRESS)?.as_deref())?;
+    }
+    Ok(())
 }
 
 /// The caller that a key names.
@@ -59,16 +73,7 @@ pub(super) fn of_token(token: &str, config: &Config) -> Result<Caller, Failure> 
         return Ok(caller);
     }
     let (claims, expires_at) = verify::<KeyClaims>(token, config)?;
-    let claims = Claims {
-        audience: &claims.aud,
-        account: &claims.sub,
-        key: &claims.jti,
-        journal: &claims.jnl,
-        expires_at,
-        operations: claims.scp.as_deref(),
-        subjects: claims.sub_allow.as_deref(),
-    };
-    let caller = Caller::from_claims(&claims, now)?;
+    let caller = Caller::from_claims(&claims.stated(expires_at), now)?;
     VERIFIED.with_borrow_mut(|verified| verified.remember(token, &caller));
     Ok(caller)
 }

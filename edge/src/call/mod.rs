@@ -85,8 +85,13 @@ async fn carry(
         up.stamp(&Stamp { account, call: admitted.call.clone() })?;
         admitted.stamped = true;
     }
+    let rate = admitted.rate;
     let replied = forward::send(&up, &admitted.body).await;
-    Ok(tap::tap(admitted, replied, &arrived.config, context).await?)
+    let response = tap::tap(admitted, replied, &arrived.config, context).await?;
+    if let Some(rate) = rate {
+        reply::add_rate(&response.headers(), rate)?;
+    }
+    Ok(response)
 }
 
 /// A call about earlier work.

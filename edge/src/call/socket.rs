@@ -29,7 +29,7 @@ use crate::reply::{self, Failure};
 use crate::{log, platform};
 
 use super::admit::{self, Admitted};
-use super::authenticate::of_token;
+use super::authenticate::{check_address, of_token};
 use super::{Arrived, forward, settle};
 
 /// Most chats of one connection that run at once. Coze runs them one after the other.
@@ -101,7 +101,9 @@ fn caller(arrived: &Arrived) -> Result<Caller, Failure> {
         let value = request::query_value(&arrived.query, AUTHORIZATION)?;
         Some(value.replacen("%20", " ", 1).replacen('+', " ", 1))
     });
-    of_token(key::from_header(authorization.as_deref())?, &arrived.config)
+    let caller = of_token(key::from_header(authorization.as_deref())?, &arrived.config)?;
+    check_address(&caller, &arrived.request)?;
+    Ok(caller)
 }
 
 /// The query without the caller's key, which upstream must not see.

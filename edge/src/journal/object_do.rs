@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 
 use futures_util::future::join_all;
 use meter::journal::{Admission, Change, Decision, Entrance, Journal as State, Question, Report};
-use meter::refusal::Reason;
+use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::WireError;
 use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
@@ -231,12 +231,13 @@ impl Memory {
                     Entrance::Admitted(admitted) => ReplyDoc::Admitted {
                         hold_nanos: admitted.hold.get(),
                         balance_nanos: admitted.balance.get(),
+                        rate: admitted.rate.map(Into::into),
                     },
                     Entrance::Replayed(call, reply) => {
                         ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
                     }
                     Entrance::Used(call) => ReplyDoc::Used { call: call.to_string() },
-                    Entrance::Refused(reason) => refused(reason),
+                    Entrance::Refused(refusal) => ReplyDoc::Refused(refusal.into()),
                 })
             }
             CommandDoc::GoOn { account, key, chat } => {
@@ -330,7 +331,7 @@ impl Memory {
 }
 
 fn refused(reason: Reason) -> ReplyDoc {
-    ReplyDoc::Refused { reason: reason.code().to_owned() }
+    ReplyDoc::Refused(Refusal::from(reason).into())
 }
 
 fn id<T: std::str::FromStr<Err = meter::ids::IdError>>(

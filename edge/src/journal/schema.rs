@@ -6,15 +6,16 @@
 use super::sql::{Sql, SqlError};
 
 /// Each version's statements, in order; the version of a store is how many of them it has run.
-const MIGRATIONS: &[&[&str]] = &[&[
-    // `seq` is null while the call runs. `doc` is a `HoldDoc` then, and an `EntryDoc` afterwards.
-    "CREATE TABLE call (
+const MIGRATIONS: &[&[&str]] = &[
+    &[
+        // `seq` is null while the call runs. `doc` is a `HoldDoc` then, and an `EntryDoc` afterwards.
+        "CREATE TABLE call (
        call_no INTEGER PRIMARY KEY,
        seq INTEGER,
        doc TEXT NOT NULL
      ) STRICT",
-    // By which a page of entries is found without an index, and memory is rebuilt.
-    "CREATE TABLE mark (
+        // By which a page of entries is found without an index, and memory is rebuilt.
+        "CREATE TABLE mark (
        seq INTEGER PRIMARY KEY,
        total_nanos TEXT NOT NULL,
        hash TEXT NOT NULL,
@@ -22,15 +23,15 @@ const MIGRATIONS: &[&[&str]] = &[&[
        high INTEGER NOT NULL,
        made_at_ms INTEGER NOT NULL
      ) STRICT",
-    // `doc` is what the origin says, `spent_nanos` what the account had spent at the last mark.
-    "CREATE TABLE account (
+        // `doc` is what the origin says, `spent_nanos` what the account had spent at the last mark.
+        "CREATE TABLE account (
        account_id TEXT PRIMARY KEY,
        doc TEXT NOT NULL,
        spent_nanos TEXT NOT NULL
      ) STRICT, WITHOUT ROWID",
-    "CREATE TABLE revoked_key (key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
-    // `request` is a hash; `status` and `reply` are null until there is something to replay.
-    "CREATE TABLE idempotency (
+        "CREATE TABLE revoked_key (key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+        // `request` is a hash; `status` and `reply` are null until there is something to replay.
+        "CREATE TABLE idempotency (
        key TEXT PRIMARY KEY,
        request TEXT NOT NULL,
        call_id TEXT NOT NULL,
@@ -38,9 +39,14 @@ const MIGRATIONS: &[&[&str]] = &[&[
        status INTEGER,
        reply TEXT
      ) STRICT, WITHOUT ROWID",
-    // `epoch`, `applied`, `book`.
-    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-]];
+        // `epoch`, `applied`, `book`.
+        "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    ],
+    &[
+        // What was spent on the day of the last mark, a `SpentTodayDoc`; null before the first one.
+        "ALTER TABLE account ADD COLUMN today TEXT",
+    ],
+];
 
 /// Brings the store to the newest version. A store that exists already costs one read.
 pub(super) fn migrate(sql: &impl Sql) -> Result<(), SqlError> {

@@ -4,7 +4,8 @@ use meter::account::Account;
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, Epoch};
 use meter::journal::{
-    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, RECENT_MAX, Stored,
+    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, RECENT_MAX, Spent,
+    SpentToday, Stored,
 };
 use meter::money::Nanos;
 use meter::price::PriceBook;
@@ -13,7 +14,7 @@ use meter::wire::WireError;
 use meter::wire::book::BookDoc;
 use meter::wire::entry::EntryDoc;
 use meter::wire::pull::AccountDoc;
-use meter::wire::stored::HoldDoc;
+use meter::wire::stored::{HoldDoc, SpentTodayDoc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -166,7 +167,7 @@ impl<S: Sql> Store<S> {
     fn keep_mark(
         &self,
         mark: &Mark,
-        spent: &[(AccountId, Nanos)],
+        spent: &[(AccountId, Spent)],
         now: UnixMs,
     ) -> Result<(), SqlError> {
         let Mark { tail: Tail { seq, total, hash }, low, high } = mark;
@@ -182,8 +183,14 @@ impl<S: Sql> Store<S> {
                       VALUES (?, ?, ?, ?, ?, ?)";
         self.sql.run(insert, &values)?;
         for (account, spent) in spent {
-            let values = [amount(*spent), Value::Text(account.to_string())];
-            self.sql.run("UPDATE account SET spent_nanos = ? WHERE account_id = ?", &values)?;
+            let Spent { ever, today } = spent;
+            let values = [
+                amount(*ever),
+                json(&SpentTodayDoc::from(today))?,
+                Value::Text(account.to_string()),
+            ];
+            let update = "UPDATE account SET spent_nanos = ?, today = ? WHERE account_id = ?";
+            self.sql.run(update, &values)?;
         }
         Ok(())
     }
@@ -269,12 +276,19 @@ impl<S: Sql> Store<S> {
         Ok(Mark { tail, low: unsigned(row.get(3))?, high: unsigned(row.get(4))? })
     }
 
-    fn accounts(&self) -> Result<Vec<(Account, Nanos)>, SqlError> {
-        let rows = self.sql.run("SELECT doc, spent_nanos FROM account", &[])?;
+    fn accounts(&self) -> Result<Vec<(Account, Spent)>, SqlError> {
+        let rows = self.sql.run("SELECT doc, spent_nanos, today FROM account", &[])?;
         rows.iter()
             .map(|row| {
                 let doc: AccountDoc = document(text(row.first())?)?;
-                Ok((Account::try_from(&doc)?, nanos(row.get(1))?))
+                let today = match row.get(2) {
+                    None | Some(Value::Null) => SpentToday::default(),
+                    today => {
+                        let doc: SpentTodayDoc = document(text(today)?)?;
+                        SpentToday::try_from(&doc)?
+                    }
+                };
+                Ok((Account::try_from(&doc)?, Spent { ever: nanos(row.get(1))?, today }))
             })
             .collect()
     }

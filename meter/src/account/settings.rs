@@ -10,10 +10,12 @@ use crate::money::Nanos;
 pub const DAY_OFFSET_DEFAULT: i16 = 8 * 60;
 
 /// What is set for an account.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How much it may do at once and in a time.
     pub limits: Limits,
+    /// Where its day begins: minutes that its clock is ahead of UTC.
+    pub day_offset_minutes: i16,
     /// The upstream credential its calls are sent with; the default one when absent.
     pub credential: Option<CredentialName>,
     /// Whether `user_id` reaches upstream as the caller wrote it, without the account in front of it.
@@ -22,8 +24,20 @@ pub struct Settings {
     pub balance_events: bool,
 }
 
-/// How much an account may do. What is absent is not limited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            day_offset_minutes: DAY_OFFSET_DEFAULT,
+            credential: None,
+            keeps_user_ids: false,
+            balance_events: false,
+        }
+    }
+}
+
+/// How much an account, or one of its keys, may do. What is absent is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Billable calls that may begin in any one minute.
     pub requests_per_minute: Option<u32>,
@@ -31,17 +45,4 @@ pub struct Limits {
     pub concurrent_calls: Option<u32>,
     /// What may be charged in one day.
     pub daily_budget: Option<Nanos>,
-    /// Where the account's day begins: minutes that its clock is ahead of UTC.
-    pub day_offset_minutes: i16,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            requests_per_minute: None,
-            concurrent_calls: None,
-            daily_budget: None,
-            day_offset_minutes: DAY_OFFSET_DEFAULT,
-        }
-    }
 }

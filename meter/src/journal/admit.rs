@@ -1,13 +1,16 @@
 //! Letting calls in.
 
+use crate::account::Limits;
 use crate::ids::{AccountId, CallId, KeyId, UpstreamId};
 use crate::money::Nanos;
-use crate::refusal::Reason;
+use crate::rate::Rate;
+use crate::refusal::{Reason, Refusal};
 use crate::request::Asked;
 use crate::time::UnixMs;
 use crate::usage::WorkIds;
 
 use super::idempotency::{Attempt, IDEMPOTENCY_KEEP_MS, Kept, KeptReply};
+use super::tally::{Clock, Limited};
 use super::{CallNo, Decision, Effect, HOLDS_MAX, Hold, Journal, Open};
 
 /// A call that asks to be let in.
@@ -19,6 +22,8 @@ pub struct Admission {
     pub account: AccountId,
     /// The key that was used.
     pub key: KeyId,
+    /// How much the key may do, as it says itself.
+    pub limits: Limits,
     /// What is called.
     pub asked: Asked,
     /// The caller's idempotency key, when it sent one.
@@ -32,6 +37,8 @@ pub struct Admitted {
     pub hold: Nanos,
     /// The account's balance, without regard to holds.
     pub balance: Nanos,
+    /// How the caller stands with its calls a minute, where those are limited.
+    pub rate: Option<Rate>,
 }
 
 /// What becomes of a call that asks to be let in.
@@ -44,7 +51,7 @@ pub enum Entrance {
     /// It was begun before under this id, and there is nothing to replay.
     Used(CallId),
     /// It may not.
-    Refused(Reason),
+    Refused(Refusal),
 }
 
 impl Journal {
@@ -72,22 +79,25 @@ impl Journal {
     ) -> Decision<Entrance> {
         if let Some(open) = self.by_call.get(&asks.call).and_then(|no| self.open.get(no)) {
             // The same command again, its first answer lost.
-            let balance = self.balance(&asks.account);
-            let admitted = Admitted { hold: open.hold.amount, balance };
+            let (hold, balance) = (open.hold.amount, self.balance(&asks.account));
+            let admitted = Admitted { hold, balance, rate: self.rate(&asks, now) };
             return Decision::unchanged(Entrance::Admitted(admitted));
         }
-        let (call, account) = (asks.call.clone(), asks.account.clone());
-        match self.hold_or_replay(asks, kept, now) {
-            Err(Entrance::Refused(reason)) => {
-                self.refused.remember(call, account, reason, now);
-                Decision::unchanged(Entrance::Refused(reason))
+        match self.hold_or_replay(&asks, kept, now) {
+            Err(Entrance::Refused(refusal)) => {
+                self.refused.remember(asks.call, asks.account, refusal.reason, now);
+                Decision::unchanged(Entrance::Refused(refusal))
             }
             Err(entrance) => Decision::unchanged(entrance),
             Ok((hold, key)) => {
-                let admitted = Admitted { hold: hold.amount, balance: self.balance(&account) };
+                let (amount, balance) = (hold.amount, self.balance(&asks.account));
                 let mut effects = vec![Effect::InsertHold(hold.clone())];
                 effects.extend(key.map(Effect::SaveKey));
                 self.open_hold(hold, now);
+                if asks.limits.daily_budget.is_some() {
+                    self.tallies.note_budget(&asks.account, &asks.key);
+                }
+                let admitted = Admitted { hold: amount, balance, rate: self.rate(&asks, now) };
                 Decision { reply: Entrance::Admitted(admitted), effects }
             }
         }
@@ -96,16 +106,17 @@ impl Journal {
     /// The hold for a call, when nothing speaks against it. Changes nothing.
     fn hold_or_replay(
         &self,
-        asks: Admission,
+        asks: &Admission,
         kept: Option<Kept>,
         now: UnixMs,
     ) -> Result<(Hold, Option<Kept>), Entrance> {
-        self.enter(&asks.account, &asks.key).map_err(Entrance::Refused)?;
+        let refused = |reason: Reason| Entrance::Refused(reason.into());
+        self.enter(&asks.account, &asks.key).map_err(refused)?;
         let kept = kept.filter(|kept| now.since(kept.used_at) < IDEMPOTENCY_KEEP_MS);
         if let (Some(attempt), Some(kept)) = (&asks.attempt, kept) {
             return Err(match kept {
                 Kept { request, .. } if request != attempt.request => {
-                    Entrance::Refused(Reason::IdempotencyConflict)
+                    refused(Reason::IdempotencyConflict)
                 }
                 Kept { call, reply: Some(reply), .. } => Entrance::Replayed(call, reply),
                 Kept { call, .. } => Entrance::Used(call),
@@ -114,20 +125,22 @@ impl Journal {
         self.hold_for(asks, now).map_err(Entrance::Refused)
     }
 
-    fn hold_for(&self, asks: Admission, now: UnixMs) -> Result<(Hold, Option<Kept>), Reason> {
-        let Admission { call, account, key, asked, attempt } = asks;
+    fn hold_for(&self, asks: &Admission, now: UnixMs) -> Result<(Hold, Option<Kept>), Refusal> {
+        let Admission { call, account, key, limits, asked, attempt } = asks.clone();
         if self.recent.get(&call).is_some() {
             // A finished call cannot begin again; the edge draws a new id for every request.
-            return Err(Reason::Internal);
+            return Err(Reason::Internal.into());
         }
         if self.open.len() >= HOLDS_MAX {
-            return Err(Reason::JournalFull);
+            return Err(Reason::JournalFull.into());
         }
         let standing = self.standings.get(&account).ok_or(Reason::AccountUnknown)?;
         let group = standing.account.group.clone();
         let terms = self.book.terms(&account, &group, &asked).map_err(|_| Reason::Unpriced)?;
         let amount = terms.hold(asked.units).map_err(|_| Reason::BalanceExhausted)?;
         standing.check(amount)?;
+        let clock = Clock::at(now, standing.account.settings.day_offset_minutes);
+        self.tallies.check(Limited::of(standing, &key, limits), amount, clock)?;
         // What cannot be counted cannot be set aside.
         standing.held.plus(amount).map_err(|_| Reason::BalanceExhausted)?;
         let execution = asked.resumed_execution();
@@ -181,6 +194,7 @@ impl Journal {
         if let Some(standing) = self.standings.get_mut(&hold.account) {
             standing.held = standing.held.saturating_plus(hold.amount);
         }
+        self.tallies.open(&hold);
         self.by_call.insert(hold.call.clone(), hold.call_no);
         self.index_work(hold.call_no, &hold.ids);
         self.open.insert(hold.call_no, Open { hold, seen_at, asked: 0, ask_at: None });

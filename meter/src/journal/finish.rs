@@ -9,7 +9,7 @@ use crate::time::UnixMs;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::idempotency::KeptReply;
-use super::{CallNo, Decision, Effect, Hold, Journal, MARK_EVERY, Mark, Open};
+use super::{CallNo, Decision, Effect, Hold, Journal, MARK_EVERY, Mark, Open, Spent};
 
 /// What was learned about a call's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,7 +281,7 @@ impl Journal {
         let other_legs = self.tell_other_legs(&entry);
         let mut effects = vec![Effect::Finish(no, entry)];
         effects.extend(other_legs);
-        effects.extend(self.mark_when_due());
+        effects.extend(self.mark_when_due(now));
         Decision { reply: Settled::Finished { ending, amount, balance }, effects }
     }
 
@@ -328,6 +328,7 @@ impl Journal {
             // What was added when the hold was opened is taken away again.
             standing.held = standing.held.minus(hold.amount).unwrap_or_default();
         }
+        self.tallies.close(&hold);
         self.by_call.remove(&hold.call);
         for id in [&hold.ids.chat, &hold.ids.execution].into_iter().flatten() {
             let left = self.by_work.get_mut(id).map(|calls| {
@@ -347,11 +348,13 @@ impl Journal {
         if let Some(standing) = self.standings.get_mut(&facts.account) {
             standing.spent = standing.spent.saturating_plus(facts.amount);
         }
+        let day = facts.finished_at.day(self.day_offset_minutes(&facts.account));
+        self.tallies.charge(facts, day);
         self.charged_since_mark.insert(facts.account.clone());
         self.recent.remember(facts);
     }
 
-    fn mark_when_due(&mut self) -> Option<Effect> {
+    fn mark_when_due(&mut self, now: UnixMs) -> Option<Effect> {
         if self.tail.seq < self.marked.saturating_add(MARK_EVERY) {
             return None;
         }
@@ -359,11 +362,15 @@ impl Journal {
         let high = self.next_call_no;
         let low = self.open.keys().next().copied().unwrap_or(high);
         let charged = std::mem::take(&mut self.charged_since_mark);
-        let spent = charged.into_iter().filter_map(|account| {
-            let spent = self.standings.get(&account)?.spent;
-            Some((account, spent))
-        });
-        Some(Effect::Mark(Mark { tail: self.tail, low, high }, spent.collect()))
+        let mut spent = Vec::with_capacity(charged.len());
+        for account in charged {
+            let Some(standing) = self.standings.get(&account) else { continue };
+            let ever = standing.spent;
+            let day = now.day(standing.account.settings.day_offset_minutes);
+            let today = self.tallies.spent_today(&account, now, day);
+            spent.push((account, Spent { ever, today }));
+        }
+        Some(Effect::Mark(Mark { tail: self.tail, low, high }, spent))
     }
 }
 

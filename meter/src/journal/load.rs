@@ -10,7 +10,8 @@ use crate::price::PriceBook;
 use crate::time::UnixMs;
 
 use super::recent::{Recent, Refused};
-use super::{Hold, Journal, Mark};
+use super::tally::Tallies;
+use super::{Hold, Journal, Mark, Spent};
 
 /// What the shell reads back. Everything before the mark is already summed up in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Stored {
     /// The last mark.
     pub mark: Mark,
     /// Accounts, and what each had spent at the mark.
-    pub accounts: Vec<(Account, Nanos)>,
+    pub accounts: Vec<(Account, Spent)>,
     /// Keys that are no longer good.
     pub revoked: Vec<KeyId>,
     /// The price book in force; the initial one when none was ever sent.
@@ -56,13 +57,17 @@ impl Journal {
     /// the calls that are still open, so those that can be asked about are due at once.
     pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
         let Stored { mark, accounts, revoked, book, applied, holds, earlier, entries } = stored;
+        let mut tallies = Tallies::default();
         let standings = accounts.into_iter().map(|(account, spent)| {
-            (account.id.clone(), Standing { account, spent, held: Nanos::ZERO })
+            tallies.restore(&account.id, spent.today);
+            (account.id.clone(), Standing { account, spent: spent.ever, held: Nanos::ZERO })
         });
+        let standings = standings.collect();
         let mut journal = Self {
             tail: mark.tail,
             next_call_no: next_call_no.max(mark.high),
-            standings: standings.collect(),
+            standings,
+            tallies,
             revoked: revoked.into_iter().collect(),
             book: book.unwrap_or_else(PriceBook::initial),
             applied,
@@ -76,12 +81,15 @@ impl Journal {
         };
         for entry in &earlier {
             journal.recent.remember(&entry.facts);
+            journal.tallies.recall(&entry.facts);
         }
         for entry in &entries {
             journal.append(entry);
+            journal.tallies.recall(&entry.facts);
         }
         for hold in holds {
             let call_no = hold.call_no;
+            journal.tallies.note_budget(&hold.account, &hold.key);
             journal.open_hold(hold, now);
             if let Some(open) = journal.open.get_mut(&call_no) {
                 open.ask_at = Some(now);

@@ -14,6 +14,8 @@
 //! A call is one row for life: written when it is held, overwritten when it is finished. What is known of
 //! running calls and balances is kept in memory and rebuilt by [`Journal::load`] from the last [`Mark`].
 //!
+//! Limits are counted in memory, too: by the rows of calls that were admitted, and what was spent today.
+//!
 //! # Bounds
 //! At most [`HOLDS_MAX`] calls run at once; the last [`RECENT_MAX`] finished calls are remembered for
 //! commands that come twice; every [`MARK_EVERY`] entries a mark bounds what a load has to read.
@@ -27,14 +29,16 @@ mod idempotency;
 mod load;
 mod order;
 mod recent;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::account::{Account, Standing};
+use crate::account::{Account, DAY_OFFSET_DEFAULT, Standing};
 use crate::entry::{Entry, Tail};
 use crate::ids::{AccountId, CallId, Group, KeyId, UpstreamId};
 use crate::money::Nanos;
 use crate::price::{PriceBook, Terms};
+use crate::rate::Rate;
 use crate::request::Asked;
 use crate::time::UnixMs;
 use crate::usage::{Usage, WorkIds};
@@ -50,6 +54,8 @@ pub use idempotency::{
 pub use load::Stored;
 pub use order::Order;
 use recent::{Recent, Refused};
+pub use tally::{KEYS_TODAY_MAX, SpentToday, Today};
+use tally::{Limited, Tallies};
 
 /// Most calls that may run at once in one journal.
 pub const HOLDS_MAX: usize = 20_000;
@@ -141,6 +147,15 @@ impl Mark {
     pub const START: Self = Self { tail: Tail::START, low: 1, high: 1 };
 }
 
+/// What an account has spent when a mark is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Ever.
+    pub ever: Nanos,
+    /// On the day of the mark, for budgets.
+    pub today: SpentToday,
+}
+
 /// What the shell must store for a command to have happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -151,7 +166,7 @@ pub enum Effect {
     /// The row of a running call becomes an entry.
     Finish(CallNo, Entry),
     /// A mark, and what each account that was charged since the last one has spent.
-    Mark(Mark, Vec<(AccountId, Nanos)>),
+    Mark(Mark, Vec<(AccountId, Spent)>),
     /// An idempotency key, at its first use.
     SaveKey(Kept),
     /// The reply that a later use of the key is to get.
@@ -188,6 +203,7 @@ pub struct Journal {
     tail: Tail,
     next_call_no: CallNo,
     standings: BTreeMap<AccountId, Standing>,
+    tallies: Tallies,
     revoked: BTreeSet<KeyId>,
     book: PriceBook,
     applied: u64,
@@ -219,6 +235,22 @@ impl Journal {
     /// How an account stands, when this journal knows it.
     pub fn standing(&self, account: &AccountId) -> Option<&Standing> {
         self.standings.get(account)
+    }
+
+    /// What was charged to an account on the day that it is there.
+    pub fn spent_today(&self, account: &AccountId, now: UnixMs) -> Nanos {
+        self.tallies.spent_on(account, now.day(self.day_offset_minutes(account)))
+    }
+
+    /// How a caller with limits like these stands with its calls a minute.
+    fn rate(&self, asks: &Admission, now: UnixMs) -> Option<Rate> {
+        let standing = self.standings.get(&asks.account)?;
+        self.tallies.rate(Limited::of(standing, &asks.key, asks.limits), now)
+    }
+
+    fn day_offset_minutes(&self, account: &AccountId) -> i16 {
+        let standing = self.standings.get(account);
+        standing.map_or(DAY_OFFSET_DEFAULT, |known| known.account.settings.day_offset_minutes)
     }
 
     /// The account's balance; zero for one that is not known or does not fit, for display only.

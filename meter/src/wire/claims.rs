@@ -4,6 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::key::{CALLER_AUDIENCE, Claims};
+use crate::time::UnixMs;
+
+use super::settings::LimitsDoc;
+
 /// The claims of a caller's key, besides `exp` and `iat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyClaims {
@@ -21,6 +26,44 @@ pub struct KeyClaims {
     /// Bots and workflows it may use; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_allow: Option<Vec<String>>,
+    /// Addresses it may be used from, as networks such as `203.0.113.0/24`; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ips: Option<Vec<String>>,
+    /// How much it may do, beside what its account may.
+    #[serde(default, skip_serializing_if = "LimitsDoc::is_none")]
+    pub lim: LimitsDoc,
+}
+
+impl KeyClaims {
+    /// The claims of a key without limits.
+    pub fn unlimited(account: &str, key: &str, journal: &str) -> Self {
+        Self {
+            aud: CALLER_AUDIENCE.to_owned(),
+            sub: account.to_owned(),
+            jti: key.to_owned(),
+            jnl: journal.to_owned(),
+            scp: None,
+            sub_allow: None,
+            ips: None,
+            lim: LimitsDoc::default(),
+        }
+    }
+
+    /// As the rules read them, with the `exp` beside them.
+    pub fn stated(&self, expires_at: Option<UnixMs>) -> Claims<'_> {
+        let Self { aud, sub, jti, jnl, scp, sub_allow, ips, lim } = self;
+        Claims {
+            audience: aud,
+            account: sub,
+            key: jti,
+            journal: jnl,
+            expires_at,
+            operations: scp.as_deref(),
+            subjects: sub_allow.as_deref(),
+            networks: ips.as_deref(),
+            limits: (*lim).into(),
+        }
+    }
 }
 
 /// The claims with which the origin pulls, besides `exp` and `iat`.

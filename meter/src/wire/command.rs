@@ -16,6 +16,8 @@ use super::cost::CostDoc;
 use super::entry::WorkIdsDoc;
 use super::explained::ExplainedDoc;
 use super::pull::{PullReply, PullRequest};
+use super::refusal::{RateDoc, RefusalDoc};
+use super::settings::LimitsDoc;
 use super::{WireError, named, parse};
 
 /// A command to a journal.
@@ -94,6 +96,9 @@ pub struct AdmitDoc {
     pub call: String,
     pub account: String,
     pub key: String,
+    /// How much the key may do.
+    #[serde(default, skip_serializing_if = "LimitsDoc::is_none")]
+    pub limits: LimitsDoc,
     #[serde(flatten)]
     pub asked: AskedDoc,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +159,9 @@ pub enum ReplyDoc {
         hold_nanos: i64,
         /// The account's balance, without regard to holds.
         balance_nanos: i64,
+        /// How the caller stands with its calls a minute.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rate: Option<RateDoc>,
     },
     /// The call goes on under this id.
     GoesOn {
@@ -175,10 +183,7 @@ pub enum ReplyDoc {
     /// Why a call stands as it does.
     Explained(ExplainedDoc),
     /// The journal says no.
-    Refused {
-        /// The stable code of a [`crate::refusal::Reason`].
-        reason: String,
-    },
+    Refused(RefusalDoc),
     /// The call is finished.
     Finished {
         /// How it ended.
@@ -225,7 +230,7 @@ impl From<KeptReplyDoc> for KeptReply {
 
 impl From<&Admission> for AdmitDoc {
     fn from(admission: &Admission) -> Self {
-        let Admission { call, account, key, asked, attempt } = admission;
+        let Admission { call, account, key, limits, asked, attempt } = admission;
         let attempt = attempt.as_ref().map(|attempt| AttemptDoc {
             key: attempt.key.of_caller().to_owned(),
             request: attempt.request.to_string(),
@@ -234,6 +239,7 @@ impl From<&Admission> for AdmitDoc {
             call: call.to_string(),
             account: account.to_string(),
             key: key.to_string(),
+            limits: (*limits).into(),
             asked: asked.into(),
             attempt,
         }
@@ -244,7 +250,7 @@ impl TryFrom<&AdmitDoc> for Admission {
     type Error = WireError;
 
     fn try_from(doc: &AdmitDoc) -> Result<Self, WireError> {
-        let AdmitDoc { call, account, key, asked, attempt } = doc;
+        let AdmitDoc { call, account, key, limits, asked, attempt } = doc;
         let account = parse::<AccountId>("account", account)?;
         let attempt = match attempt {
             None => None,
@@ -258,6 +264,7 @@ impl TryFrom<&AdmitDoc> for Admission {
             call: parse::<CallId>("call", call)?,
             account,
             key: parse::<KeyId>("key", key)?,
+            limits: (*limits).into(),
             asked: asked.try_into()?,
             attempt,
         })

@@ -44,6 +44,42 @@ impl Default for SettingsDoc {
     }
 }
 
+/// How much may be done; what is not limited is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of `Limits`, spelled out")]
+pub struct LimitsDoc {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_calls: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daily_budget_nanos: Option<i64>,
+}
+
+impl LimitsDoc {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Limits> for LimitsDoc {
+    fn from(limits: Limits) -> Self {
+        let Limits { requests_per_minute, concurrent_calls, daily_budget } = limits;
+        let daily_budget_nanos = daily_budget.map(Nanos::get);
+        Self { requests_per_minute, concurrent_calls, daily_budget_nanos }
+    }
+}
+
+impl From<LimitsDoc> for Limits {
+    fn from(doc: LimitsDoc) -> Self {
+        let LimitsDoc { requests_per_minute, concurrent_calls, daily_budget_nanos } = doc;
+        let daily_budget = daily_budget_nanos.map(Nanos::new);
+        Self { requests_per_minute, concurrent_calls, daily_budget }
+    }
+}
+
 impl SettingsDoc {
     /// Whether nothing is set.
     pub fn is_at_rest(&self) -> bool {
@@ -53,9 +89,9 @@ impl SettingsDoc {
 
 impl From<&Settings> for SettingsDoc {
     fn from(settings: &Settings) -> Self {
-        let Settings { limits, credential, keeps_user_ids, balance_events } = settings;
-        let Limits { requests_per_minute, concurrent_calls, daily_budget, day_offset_minutes } =
-            limits;
+        let Settings { limits, day_offset_minutes, credential, keeps_user_ids, balance_events } =
+            settings;
+        let Limits { requests_per_minute, concurrent_calls, daily_budget } = limits;
         Self {
             requests_per_minute: *requests_per_minute,
             concurrent_calls: *concurrent_calls,
@@ -80,8 +116,8 @@ impl TryFrom<&SettingsDoc> for Settings {
                 requests_per_minute: doc.requests_per_minute,
                 concurrent_calls: doc.concurrent_calls,
                 daily_budget: doc.daily_budget_nanos.map(Nanos::new),
-                day_offset_minutes: doc.day_offset_minutes,
             },
+            day_offset_minutes: doc.day_offset_minutes,
             credential: parse_optional("credential", doc.credential.as_deref())?,
             keeps_user_ids: doc.keeps_user_ids,
             balance_events: doc.balance_events,

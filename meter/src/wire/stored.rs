@@ -1,8 +1,11 @@
 //! What a journal keeps of a running call.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{CallNo, Hold, IdempotencyKey};
+use crate::ids::KeyId;
+use crate::journal::{CallNo, Hold, IdempotencyKey, SpentToday, Today};
 use crate::money::{Nanos, Ratio};
 use crate::price::Terms;
 use crate::time::UnixMs;
@@ -43,6 +46,53 @@ pub struct HoldDoc {
     pub billed: Option<UsageDoc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<String>,
+}
+
+/// What an account spent on one day, and those of its keys that have a budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpentTodayDoc {
+    /// Which day, where the account is, counted from 1970.
+    pub day: u64,
+    /// What was spent on it.
+    pub spent_nanos: i64,
+    /// The same of each key, by the first key of its line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, TodayDoc>,
+}
+
+/// What was spent on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of `Today`, spelled out")]
+pub struct TodayDoc {
+    pub day: u64,
+    pub spent_nanos: i64,
+}
+
+impl From<&SpentToday> for SpentTodayDoc {
+    fn from(today: &SpentToday) -> Self {
+        let SpentToday { account: Today { day, spent }, keys } = today;
+        let key = |(key, today): (&KeyId, &Today)| {
+            let Today { day, spent } = *today;
+            (key.to_string(), TodayDoc { day, spent_nanos: spent.get() })
+        };
+        Self { day: *day, spent_nanos: spent.get(), keys: keys.iter().map(key).collect() }
+    }
+}
+
+impl TryFrom<&SpentTodayDoc> for SpentToday {
+    type Error = WireError;
+
+    fn try_from(doc: &SpentTodayDoc) -> Result<Self, WireError> {
+        let SpentTodayDoc { day, spent_nanos, keys } = doc;
+        let key = |(key, today): (&String, &TodayDoc)| {
+            let TodayDoc { day, spent_nanos } = *today;
+            Ok((parse("keys", key)?, Today { day, spent: Nanos::new(spent_nanos) }))
+        };
+        Ok(Self {
+            account: Today { day: *day, spent: Nanos::new(*spent_nanos) },
+            keys: keys.iter().map(key).collect::<Result<_, WireError>>()?,
+        })
+    }
 }
 
 /// Tokens that were counted.

@@ -14,7 +14,7 @@ use meter::usage::{Observed, Stage, Usage, WorkIds};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::news::{ACCOUNTS, KEYS, News, account_id, any_news, key_id};
+use crate::news::{ACCOUNTS, KEYS, News, account_id, any_news, key_id, limits_of_key};
 
 /// Calls that are told about at random have numbers below this.
 pub(crate) const CALLS: u32 = 12;
@@ -120,7 +120,9 @@ pub(crate) fn put(
     now: UnixMs,
 ) -> Decision<Reply> {
     match *command {
-        Command::Admit(call) => journal.admit(admission(call), kept, now).map(Reply::Entrance),
+        Command::Admit(call) => journal
+            .admit(admission(call), kept, now)
+            .map(|entrance| Reply::Entrance(plain(entrance))),
         Command::GoOn(asker, call) => {
             let (account, key) = (asker.account(call), admission(call).key);
             let gone_on = journal.go_on(&account, &key, &chat_id(call), now);
@@ -154,6 +156,14 @@ pub(crate) fn put(
     }
 }
 
+/// A refusal without its words: the opinion gives a reason, and no more.
+fn plain(entrance: Entrance) -> Entrance {
+    match entrance {
+        Entrance::Refused(refusal) => Entrance::Refused(refusal.reason.into()),
+        let_in => let_in,
+    }
+}
+
 trait Map<T> {
     fn map<U>(self, into: impl FnOnce(T) -> U) -> Decision<U>;
 }
@@ -179,6 +189,7 @@ pub(crate) fn admission(call: Call) -> Admission {
     Admission {
         call: call_id(call),
         key: key_id(key),
+        limits: limits_of_key(key),
         asked: asked(call),
         attempt: attempt(&account, call),
         account,

@@ -61,7 +61,7 @@ fn no_more_calls_run_at_once_than_the_bound() {
     let admit = |journal: &mut Journal, call| {
         let decision = put(journal, None, &Command::Admit(call), now);
         match decision.reply {
-            Reply::Entrance(Entrance::Refused(reason)) => Some(reason),
+            Reply::Entrance(Entrance::Refused(refusal)) => Some(refusal.reason),
             _ => None,
         }
     };

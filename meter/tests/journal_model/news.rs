@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Settings, Status};
+use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::ids::{AccountId, Group, KeyId};
 use meter::journal::Change;
 use meter::money::{Nanos, Ratio};
@@ -20,7 +20,14 @@ const BOOKS: u8 = 3;
 #[derive(Debug, Clone)]
 pub(crate) enum News {
     Nothing,
-    Account { number: u8, credits: i64, overdraft: Option<i64>, suspended: bool, vip: bool },
+    Account {
+        number: u8,
+        credits: i64,
+        overdraft: Option<i64>,
+        suspended: bool,
+        vip: bool,
+        limits: Limits,
+    },
     Revoke(u8),
     Book(u8),
 }
@@ -37,7 +44,7 @@ impl News {
     }
 
     fn account(&self) -> Account {
-        let Self::Account { number, credits, overdraft, suspended, vip } = *self else {
+        let Self::Account { number, credits, overdraft, suspended, vip, limits } = *self else {
             panic!("{self:?} is not about an account");
         };
         let unlimited = Overdraft::Unlimited;
@@ -47,7 +54,7 @@ impl News {
             group: if vip { "vip".parse().unwrap() } else { Group::standard() },
             overdraft: overdraft.map_or(unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
             credits: Nanos::new(credits),
-            settings: Settings::default(),
+            settings: Settings { limits, ..Settings::default() },
         }
     }
 }
@@ -56,7 +63,8 @@ impl News {
 /// is spent.
 pub(crate) fn first_change() -> Change {
     let account = |number, credits, overdraft| {
-        News::Account { number, credits, overdraft, suspended: false, vip: false }.account()
+        let limits = Limits::default();
+        News::Account { number, credits, overdraft, suspended: false, vip: false, limits }.account()
     };
     let accounts = [account(0, 0, None), account(1, 3_000, Some(0)), account(2, 2_000, Some(500))];
     Change { accounts: accounts.to_vec(), ..News::Book(0).change(1) }
@@ -85,13 +93,35 @@ fn book(number: u8) -> PriceBook {
     PriceBook { version: number.into(), deny_unpriced: true, groups, prices }
 }
 
+/// Limits that a few calls reach.
+fn any_limits() -> impl Strategy<Value = Limits> {
+    let none = || Limits::default();
+    select(vec![
+        none(),
+        none(),
+        Limits { requests_per_minute: Some(2), ..none() },
+        Limits { concurrent_calls: Some(1), ..none() },
+        Limits { daily_budget: Some(Nanos::new(900)), ..none() },
+    ])
+}
+
+/// What a key says that it may do.
+pub(crate) fn limits_of_key(key: u8) -> Limits {
+    let none = Limits::default();
+    match key {
+        1 => Limits { requests_per_minute: Some(3), concurrent_calls: Some(2), ..none },
+        2 => Limits { daily_budget: Some(Nanos::new(1_500)), ..none },
+        _ => none,
+    }
+}
+
 pub(crate) fn any_news() -> impl Strategy<Value = News> {
     let overdraft = prop::option::of(select(vec![0, 700]));
-    let account = (0..ACCOUNTS, 0..6i64, overdraft, any::<bool>(), any::<bool>());
+    let account = (0..ACCOUNTS, 0..6i64, overdraft, any::<bool>(), any::<bool>(), any_limits());
     prop_oneof![
         1 => Just(News::Nothing),
-        4 => account.prop_map(|(number, thousands, overdraft, suspended, vip)| {
-            News::Account { number, credits: thousands * 1_000, overdraft, suspended, vip }
+        4 => account.prop_map(|(number, thousands, overdraft, suspended, vip, limits)| {
+            News::Account { number, credits: thousands * 1_000, overdraft, suspended, vip, limits }
         }),
         1 => (0..KEYS).prop_map(News::Revoke),
         2 => (0..BOOKS).prop_map(News::Book),

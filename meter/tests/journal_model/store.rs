@@ -6,9 +6,8 @@ use meter::account::Account;
 use meter::entry::Entry;
 use meter::ids::{AccountId, KeyId};
 use meter::journal::{
-    CallNo, Effect, Hold, IdempotencyKey, Kept, MARK_EVERY, Mark, RECENT_MAX, Stored,
+    CallNo, Effect, Hold, IdempotencyKey, Kept, MARK_EVERY, Mark, RECENT_MAX, Spent, Stored,
 };
-use meter::money::Nanos;
 use meter::price::PriceBook;
 
 enum Row {
@@ -20,7 +19,7 @@ enum Row {
 pub(crate) struct Store {
     rows: BTreeMap<CallNo, Row>,
     marks: Vec<Mark>,
-    accounts: BTreeMap<AccountId, (Account, Nanos)>,
+    accounts: BTreeMap<AccountId, (Account, Spent)>,
     revoked: Vec<KeyId>,
     book: Option<PriceBook>,
     applied: u64,
@@ -56,7 +55,8 @@ impl Store {
                     Some(reply);
             }
             Effect::SaveAccount(account) => {
-                let spent = self.accounts.get(&account.id).map_or(Nanos::ZERO, |known| known.1);
+                let known = self.accounts.remove(&account.id);
+                let spent = known.map_or_else(Spent::default, |known| known.1);
                 self.accounts.insert(account.id.clone(), (account, spent));
             }
             Effect::SaveRevoked(key) => self.revoked.push(key),

@@ -268,6 +268,8 @@ impl World {
             let Some(standing) = standing else { continue };
             assert_eq!(i128::from(standing.spent.get()), self.opinion.spent(&account));
             assert_eq!(i128::from(standing.held.get()), self.opinion.held(&account));
+            let today = self.journal.spent_today(&account, self.now);
+            assert_eq!(i128::from(today.get()), self.opinion.spent_today(&account, self.now));
         }
         let holds: BTreeMap<_, _> = self.journal.holds().map(|hold| (&hold.call, hold)).collect();
         assert_eq!(holds.len(), self.journal.holds().len(), "a call is open twice");

@@ -1,27 +1,23 @@
-use meter::key::{CALLER_AUDIENCE, PULL_AUDIENCE};
+use meter::key::PULL_AUDIENCE;
 use meter::wire::claims::{KeyClaims, PublicKeyDoc, PullClaims};
+use meter::wire::settings::LimitsDoc;
 
 use super::{pinned, unreadable};
 
 #[test]
 fn a_key_carries_what_it_did() {
-    let open = KeyClaims {
-        aud: CALLER_AUDIENCE.to_owned(),
-        sub: "acc_1".to_owned(),
-        jti: "key_1".to_owned(),
-        jnl: "j0".to_owned(),
-        scp: None,
-        sub_allow: None,
-    };
+    let open = KeyClaims::unlimited("acc_1", "key_1", "j0");
     pinned(&open, r#"{"aud":"weir","sub":"acc_1","jti":"key_1","jnl":"j0"}"#);
     let limited = KeyClaims {
         scp: Some(vec!["chat".to_owned(), "workflow_run".to_owned()]),
         sub_allow: Some(vec!["7480".to_owned()]),
+        ips: Some(vec!["203.0.113.0/24".to_owned()]),
+        lim: LimitsDoc { requests_per_minute: Some(60), ..LimitsDoc::default() },
         ..open.clone()
     };
     pinned(
         &limited,
-        r#"{"aud":"weir","sub":"acc_1","jti":"key_1","jnl":"j0","scp":["chat","workflow_run"],"sub_allow":["7480"]}"#,
+        r#"{"aud":"weir","sub":"acc_1","jti":"key_1","jnl":"j0","scp":["chat","workflow_run"],"sub_allow":["7480"],"ips":["203.0.113.0/24"],"lim":{"requests_per_minute":60}}"#,
     );
     // A list of nothing allows nothing; it must not turn into no list, which allows everything.
     let closed = KeyClaims { scp: Some(Vec::new()), ..open };

@@ -1,7 +1,10 @@
+use meter::account::Limits;
 use meter::entry::{Ending, Hash};
 use meter::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use meter::money::Nanos;
 use meter::outcome::Source;
+use meter::rate::Rate;
+use meter::refusal::{Reason, Refusal};
 use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
 use meter::usage::cost::Cost;
@@ -12,6 +15,7 @@ use meter::wire::command::{
 use meter::wire::entry::WorkIdsDoc;
 use meter::wire::explained::ExplainedDoc;
 use meter::wire::pull::{PULL_VERSION, PullReply, PullRequest, TailDoc};
+use meter::wire::refusal::RefusalDoc;
 
 use super::{pinned, read, unreadable};
 
@@ -71,6 +75,7 @@ fn admission() -> Admission {
         call: "c1".parse().unwrap(),
         account: "acc_1".parse().unwrap(),
         key: "key_1".parse().unwrap(),
+        limits: Limits::default(),
         asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
         attempt: None,
     }
@@ -93,12 +98,18 @@ fn an_admission_is_what_it_was() {
     let resumes = Some("7563/9".parse().unwrap());
     let key = IdempotencyKey::new(&admission().account, "order 66").unwrap();
     let attempt = Some(Attempt { key, request: Hash([0xab; 32]) });
-    let full = Admission { asked: Asked { units: 12, resumes, ..asked }, attempt, ..admission() };
+    let limits = Limits {
+        requests_per_minute: Some(60),
+        concurrent_calls: Some(3),
+        daily_budget: Some(Nanos::new(5)),
+    };
+    let asked = Asked { units: 12, resumes, ..asked };
+    let full = Admission { limits, asked, attempt, ..admission() };
     let hash = "ab".repeat(32);
     pinned_admission(
         &full,
         &format!(
-            r#"{{"do":"admit","call":"c1","account":"acc_1","key":"key_1","operation":"chat","subject_kind":"bot","subject":"7490","units":12,"resumes":"7563/9","attempt":{{"key":"order 66","request":"{hash}"}}}}"#
+            r#"{{"do":"admit","call":"c1","account":"acc_1","key":"key_1","limits":{{"requests_per_minute":60,"concurrent_calls":3,"daily_budget_nanos":5}},"operation":"chat","subject_kind":"bot","subject":"7490","units":12,"resumes":"7563/9","attempt":{{"key":"order 66","request":"{hash}"}}}}"#
         ),
     );
 }
@@ -218,8 +229,13 @@ fn every_command_is_what_it_was() {
 fn every_reply_is_what_it_was() {
     pinned(&ReplyDoc::Ok, r#"{"is":"ok"}"#);
     pinned(
-        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7 },
+        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7, rate: None },
         r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
+    );
+    let rate = Rate { limit: 60, remaining: 0, reset_s: 61 };
+    pinned(
+        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7, rate: Some(rate.into()) },
+        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61}}"#,
     );
     pinned(&ReplyDoc::GoesOn { call: "c1".to_owned() }, r#"{"is":"goes_on","call":"c1"}"#);
     pinned(&ReplyDoc::Used { call: "c1".to_owned() }, r#"{"is":"used","call":"c1"}"#);
@@ -235,9 +251,17 @@ fn every_reply_is_what_it_was() {
         &ReplyDoc::Explained(ExplainedDoc::Finished { ending, amount_nanos: 5 }),
         r#"{"is":"explained","state":"finished","ending":"settled","amount_nanos":5}"#,
     );
+    let refusal = Refusal::from(Reason::BalanceExhausted);
+    let doc = RefusalDoc::from(refusal.clone());
+    assert_eq!(Refusal::from(doc.clone()), refusal);
+    pinned(&ReplyDoc::Refused(doc), r#"{"is":"refused","reason":"balance_exhausted"}"#);
+    let limited = Refusal::with_detail(Reason::RateLimited, "the key").retry_after(7);
+    let limited = Refusal { rate: Some(rate), ..limited };
+    let doc = RefusalDoc::from(limited.clone());
+    assert_eq!(Refusal::from(doc.clone()), limited);
     pinned(
-        &ReplyDoc::Refused { reason: "balance_exhausted".to_owned() },
-        r#"{"is":"refused","reason":"balance_exhausted"}"#,
+        &ReplyDoc::Refused(doc),
+        r#"{"is":"refused","reason":"rate_limited","detail":"the key","retry_after_s":7,"rate":{"limit":60,"remaining":0,"reset_s":61}}"#,
     );
     let standing = StandingDoc { credits_nanos: 9, spent_nanos: 4, held_nanos: 2 };
     pinned(

@@ -1,11 +1,13 @@
-use meter::journal::{Hold, IdempotencyKey};
+use std::collections::BTreeMap;
+
+use meter::journal::{Hold, IdempotencyKey, SpentToday, Today};
 use meter::money::{Nanos, Ratio};
 use meter::price::{Price, Terms};
 use meter::request::{Asked, SubjectKind};
 use meter::route::Operation;
 use meter::time::UnixMs;
 use meter::usage::{Usage, WorkIds};
-use meter::wire::stored::HoldDoc;
+use meter::wire::stored::{HoldDoc, SpentTodayDoc};
 
 use super::{pinned, read, unreadable};
 
@@ -62,4 +64,18 @@ fn a_hold_of_no_version_or_another_is_refused() {
     unreadable::<HoldDoc>(&NEW.replace(r#""v":1,"#, ""), "missing field `v`");
     let doc: HoldDoc = read(&NEW.replace(r#""v":1"#, r#""v":2"#));
     assert_eq!(doc.hold(42).unwrap_err().field, "v");
+}
+
+#[test]
+fn what_was_spent_today_is_stored_as_it_was() {
+    let today = |spent| Today { day: 20_413, spent: Nanos::new(spent) };
+    let account_alone = SpentToday { account: today(7), keys: BTreeMap::new() };
+    pinned(&SpentTodayDoc::from(&account_alone), r#"{"day":20413,"spent_nanos":7}"#);
+    let keys = BTreeMap::from([("key_1".parse().unwrap(), today(4))]);
+    let with_a_key = SpentToday { account: today(7), keys };
+    let json = r#"{"day":20413,"spent_nanos":7,"keys":{"key_1":{"day":20413,"spent_nanos":4}}}"#;
+    pinned(&SpentTodayDoc::from(&with_a_key), json);
+    assert_eq!(SpentToday::try_from(&read::<SpentTodayDoc>(json)), Ok(with_a_key));
+    let odd: SpentTodayDoc = read(&json.replace("key_1", "key 1"));
+    assert_eq!(SpentToday::try_from(&odd).unwrap_err().field, "keys");
 }

@@ -1,9 +1,10 @@
 //! Who and what is refused over HTTP, and in which words.
 
 use meter::time::UnixMs;
+use meter::wire::claims::KeyClaims;
 use origin::clock;
 use origin::key;
-use origin::signing::{Signer, key_claims};
+use origin::signing::Signer;
 use serde_json::json;
 
 use crate::tester::{J0, Served, Tester};
@@ -34,7 +35,7 @@ async fn only_a_good_key_opens() {
     refuses(&origin, "x", "key_invalid").await;
 
     let now = clock::now();
-    let claims = || key_claims(&account.account_id, "key_1", J0);
+    let claims = || KeyClaims::unlimited(&account.account_id, "key_1", J0);
     let forged = Signer::generate().unwrap().issue(claims(), now, None).unwrap();
     refuses(&origin, &forged, "key_invalid").await;
     let long_ago = Some(UnixMs::new(1_000));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::account::{Account, Overdraft, Settings, Standing, Status};
+use meter::account::{Account, Limits, Overdraft, Settings, Standing, Status};
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
@@ -42,6 +42,7 @@ pub(super) struct Picture {
     tail: Tail,
     applied: u64,
     standings: BTreeMap<AccountId, Standing>,
+    today: BTreeMap<AccountId, Nanos>,
     holds: Vec<Hold>,
 }
 
@@ -84,6 +85,7 @@ impl<'a> Desk<'a> {
             call: call.clone(),
             account: account_id(self.next_call % 2),
             key: "key_1".parse().unwrap(),
+            limits: budget(),
             asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
             attempt,
         };
@@ -137,6 +139,10 @@ impl<'a> Desk<'a> {
             tail: *self.journal.tail(),
             applied: self.journal.applied(),
             standings: accounts.filter_map(standing).collect(),
+            today: (0..3)
+                .map(account_id)
+                .map(|id| (id.clone(), self.journal.spent_today(&id, self.now)))
+                .collect(),
             holds: self.journal.holds().cloned().collect(),
         }
     }
@@ -184,6 +190,11 @@ impl<'a> Desk<'a> {
             cleared += deleted;
         }
     }
+}
+
+/// A budget that is never used up, so that what a key spent is kept.
+fn budget() -> Limits {
+    Limits { daily_budget: Some(Nanos::MAX), ..Limits::default() }
 }
 
 pub(super) fn account_id(number: u64) -> AccountId {

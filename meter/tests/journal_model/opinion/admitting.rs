@@ -22,20 +22,24 @@ impl Opinion {
         }
     }
 
-    pub(super) fn admit(&mut self, asks: Admission, now: UnixMs) -> Entrance {
+    pub(super) fn admit(&mut self, asks: &Admission, now: UnixMs) -> Entrance {
         let balance = self.balance(&asks.account);
         if let Some(open) = self.calls.get(&asks.call).filter(|call| call.ended.is_none()) {
-            return Entrance::Admitted(Admitted { hold: open.hold, balance });
+            return Entrance::Admitted(Admitted {
+                hold: open.hold,
+                balance,
+                rate: self.rate(asks, now),
+            });
         }
         if let Err(reason) = self.enter(&asks.account, &asks.key) {
-            return Entrance::Refused(reason);
+            return Entrance::Refused(reason.into());
         }
         if let Some(attempt) = &asks.attempt {
             let kept = self.keys.get(&attempt.key);
             match kept.filter(|kept| now.since(kept.used_at) < IDEMPOTENCY_KEEP_MS).cloned() {
                 None => {}
                 Some(kept) if kept.request != attempt.request => {
-                    return Entrance::Refused(Reason::IdempotencyConflict);
+                    return Entrance::Refused(Reason::IdempotencyConflict.into());
                 }
                 Some(Kept { call, reply: Some(reply), .. }) => {
                     return Entrance::Replayed(call, reply);
@@ -44,16 +48,16 @@ impl Opinion {
             }
         }
         if self.calls.contains_key(&asks.call) {
-            return Entrance::Refused(Reason::Internal);
+            return Entrance::Refused(Reason::Internal.into());
         }
         match self.hold(asks, now) {
-            Ok(hold) => Entrance::Admitted(Admitted { hold, balance }),
-            Err(reason) => Entrance::Refused(reason),
+            Ok(hold) => Entrance::Admitted(Admitted { hold, balance, rate: self.rate(asks, now) }),
+            Err(reason) => Entrance::Refused(reason.into()),
         }
     }
 
-    fn hold(&mut self, asks: Admission, now: UnixMs) -> Result<Nanos, Reason> {
-        let Admission { call, account, key: _, asked, attempt } = asks;
+    fn hold(&mut self, asks: &Admission, now: UnixMs) -> Result<Nanos, Reason> {
+        let Admission { call, account, key, limits: _, asked, attempt } = asks.clone();
         let known = &self.accounts[&account];
         let terms =
             self.book.terms(&account, &known.group, &asked).map_err(|_| Reason::Unpriced)?;
@@ -64,10 +68,13 @@ impl Opinion {
                 return Err(Reason::BalanceExhausted);
             }
         }
+        self.check_limits(asks, hold, now)?;
         let execution = asked.resumed_execution();
         let billed = execution.as_ref().and_then(|execution| self.billed(execution));
         let admitted = Call {
             account,
+            made_with: key,
+            began_is_known: true,
             asked,
             terms,
             hold,
@@ -80,6 +87,7 @@ impl Opinion {
             is_left_alone: false,
             ask_by: now.plus_ms(QUIET_MAX_MS),
             ended: None,
+            ended_at: now,
             settled_usage: None,
         };
         self.calls.insert(call.clone(), admitted);

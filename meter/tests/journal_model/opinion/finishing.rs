@@ -146,6 +146,7 @@ impl Opinion {
             (ending, _) => (ending, Nanos::ZERO),
         };
         call.ended = Some((ending, amount));
+        call.ended_at = self.now;
         call.settled_usage = usage;
         self.remembered.push_back(id.clone());
         if self.remembered.len() > RECENT_MAX {

@@ -5,6 +5,7 @@
 
 mod admitting;
 mod finishing;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,6 +28,9 @@ use crate::command::{
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) account: AccountId,
+    made_with: KeyId,
+    /// Whether the journal still knows that it began.
+    began_is_known: bool,
     pub(crate) asked: Asked,
     pub(crate) terms: Terms,
     pub(crate) hold: Nanos,
@@ -45,6 +49,7 @@ pub(crate) struct Call {
     /// When upstream has to be asked about it, if that is possible, at the latest.
     pub(crate) ask_by: UnixMs,
     pub(crate) ended: Option<(Ending, Nanos)>,
+    ended_at: UnixMs,
     /// The usage it was settled with.
     settled_usage: Option<Usage>,
 }
@@ -75,6 +80,7 @@ pub(crate) struct Opinion {
     /// Finished calls that the journal promises to remember.
     remembered: VecDeque<CallId>,
     keys: BTreeMap<IdempotencyKey, Kept>,
+    now: UnixMs,
 }
 
 impl Opinion {
@@ -87,6 +93,7 @@ impl Opinion {
             calls: BTreeMap::new(),
             remembered: VecDeque::new(),
             keys: BTreeMap::new(),
+            now: UnixMs::new(0),
         }
     }
 
@@ -131,8 +138,9 @@ impl Opinion {
 
     /// What a command should be answered; of a look at the calls, only what it ends is worked out.
     pub(crate) fn put(&mut self, command: &Command, now: UnixMs) -> Reply {
+        self.now = now;
         match *command {
-            Command::Admit(call) => Reply::Entrance(self.admit(admission(call), now)),
+            Command::Admit(call) => Reply::Entrance(self.admit(&admission(call), now)),
             Command::GoOn(asker, call) => {
                 let (account, key) = (asker.account(call), admission(call).key);
                 Reply::GoesOn(self.go_on(&account, &key, &chat_id(call), now))
@@ -204,7 +212,8 @@ impl Opinion {
     /// After a restart the open calls are in new hands, and only these finished ones are remembered.
     pub(crate) fn reload(&mut self, remembered: &BTreeSet<CallId>, now: UnixMs) {
         self.remembered.retain(|call| remembered.contains(call));
-        for call in self.calls.values_mut() {
+        for (id, call) in &mut self.calls {
+            call.began_is_known &= call.ended.is_none() || remembered.contains(id);
             call.seen_at = now;
             call.leave_alone(now);
         }
