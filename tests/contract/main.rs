@@ -31,5 +31,7 @@ mod free;
 mod oauth;
 // The websockets.
 mod websocket;
+// The callbacks of the bill.
+mod callbacks;
 // The stand-in as a process.
 mod process;

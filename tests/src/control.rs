@@ -9,6 +9,8 @@
 //! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |
 //! | GET `/_standin/subjects/{id}/held?at_least=1&within_ms=10000` | waits until so many replies are held: `{"held":n}`, 408 if it does not come to that |
 //! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint |
+//! | PUT, DELETE `/_standin/callbacks` | has each charge told as a `benefit.usage` callback ([`Subscription`]), or ends that |
+//! | GET `/_standin/callbacks?within_ms=10000` | waits until every charge was told: `{"owed","taken","failed"}`, 408 if it does not come to that |
 //! | POST `/_standin/reset` | forgets everything but the ids already given out |
 //! | GET `/_standin/works?final_at_least=0&within_ms=10000` | the record of work; waits until so many works have come to their end, 408 with the record as it is if they do not |
 //! | GET `/_standin/requests?after=0&at_least=0&within_ms=10000` | the requests after that number; waits as above |
@@ -26,8 +28,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::behaviour::Behaviour;
+use crate::world::callbacks::Subscription;
 use crate::world::tokens::App;
-use crate::world::{Upstream, WAIT_MS_MAX};
+use crate::world::{Upstream, WAIT_MS_MAX, World};
 
 /// How long a waiting question waits by itself.
 const WAIT_MS_DEFAULT: u64 = 10_000;
@@ -40,6 +43,7 @@ pub(crate) fn routes() -> Router<Upstream> {
         .route("/_standin/subjects/{id}/release", post(release))
         .route("/_standin/subjects/{id}/held", get(held))
         .route("/_standin/oauth/apps/{app_id}", put_method(register))
+        .route("/_standin/callbacks", get(told).put(subscribe).delete(unsubscribe))
         .route("/_standin/reset", post(reset))
         .route("/_standin/works", get(works))
         .route("/_standin/requests", get(requests))
@@ -78,8 +82,36 @@ async fn release(State(upstream): State<Upstream>, Path(id): Path<String>) -> Re
 }
 
 async fn reset(State(upstream): State<Upstream>) -> StatusCode {
-    upstream.change(crate::world::World::reset);
+    upstream.change(World::reset);
     StatusCode::NO_CONTENT
+}
+
+async fn subscribe(
+    State(upstream): State<Upstream>,
+    Json(subscription): Json<Subscription>,
+) -> Response {
+    if let Err(problem) = subscription.check() {
+        return refused(StatusCode::BAD_REQUEST, problem);
+    }
+    upstream.change(|world| world.callbacks.subscribe(Some(subscription)));
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn unsubscribe(State(upstream): State<Upstream>) -> StatusCode {
+    upstream.change(|world| world.callbacks.subscribe(None));
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+struct ToldQuery {
+    #[serde(default = "wait_ms")]
+    within_ms: u64,
+}
+
+async fn told(State(upstream): State<Upstream>, Query(query): Query<ToldQuery>) -> Response {
+    let all_told = |world: &World| world.callbacks.count().owed == 0;
+    let came = upstream.until(query.within_ms, all_told).await;
+    (status(came), Json(upstream.read(|world| world.callbacks.count()))).into_response()
 }
 
 #[derive(Debug, Deserialize)]

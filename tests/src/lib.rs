@@ -25,6 +25,8 @@ mod wire;
 mod visit;
 // The upstream's own paths.
 mod coze;
+// Telling charges to whoever subscribed to the bill.
+mod callback;
 // The control paths, `/_standin/…`.
 mod control;
 // Listening and stopping.
@@ -33,5 +35,6 @@ mod server;
 pub use self::behaviour::Behaviour;
 pub use self::config::{Clock, Config, FIRST_ID_DEFAULT, TOKEN_DEFAULT};
 pub use self::server::StandIn;
+pub use self::world::callbacks::{CallbackCount, Subscription};
 pub use self::world::seen::{RequestPage, SeenRequest};
 pub use self::world::works::{Kind, Status, Work, WorkPage};

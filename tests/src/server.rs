@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::world::Upstream;
-use crate::{control, coze};
+use crate::{callback, control, coze};
 
 /// How long [`StandIn::stop`] waits for replies under way.
 const STOP_MS_MAX: u64 = 2_000;
@@ -23,6 +23,7 @@ pub struct StandIn {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
+    telling: JoinHandle<()>,
 }
 
 impl StandIn {
@@ -37,6 +38,7 @@ impl StandIn {
         let listener = listener.tap_io(|connection| {
             let _only_slower_without = connection.set_nodelay(true);
         });
+        let telling = tokio::spawn(callback::tell(upstream.clone()));
         let routes: Router = control::routes().merge(coze::routes(&upstream)).with_state(upstream);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
@@ -46,7 +48,7 @@ impl StandIn {
             // Serving only ends by the signal; accept errors are retried inside.
             let _ended = axum::serve(listener, routes).with_graceful_shutdown(stopped).await;
         });
-        Ok(Self { address, stop: Some(stop), serving })
+        Ok(Self { address, stop: Some(stop), serving, telling })
     }
 
     /// Its address.
@@ -59,8 +61,9 @@ impl StandIn {
         format!("http://{}", self.address)
     }
 
-    /// Stops listening, gives replies under way a moment to end, and frees the port.
+    /// Stops telling and listening, gives replies under way a moment to end, and frees the port.
     pub async fn stop(mut self) {
+        self.telling.abort();
         if let Some(stop) = self.stop.take() {
             let _stopped_already = stop.send(());
         }

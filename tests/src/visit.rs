@@ -36,6 +36,7 @@ pub(crate) struct Visit {
     pub(crate) logid: String,
     pub(crate) session: Session,
     pub(crate) account_hint: Option<String>,
+    pub(crate) device_id: Option<String>,
 }
 
 /// A request that arrived, let in or not.
@@ -62,6 +63,7 @@ impl Visit {
             billable: false,
             user_id: None,
             account_hint: self.account_hint.clone(),
+            device_id: self.device_id.clone(),
             request_no: self.no,
             created_at: now,
         }
@@ -177,8 +179,9 @@ impl FromRequestParts<Upstream> for Visit {
         let credential = credential(parts);
         let token = credential.as_deref().and_then(bearer);
         let holder = holder(upstream, token).map_err(|fault| Refused::new(fault, &logid))?;
-        let account_hint = account_hint(&parts.headers).or(holder.account_hint);
-        Ok(Self { no, logid, session: holder.session, account_hint })
+        let DeviceInfo { device_id, custom_consumer } = device_info(&parts.headers);
+        let account_hint = custom_consumer.or(holder.account_hint);
+        Ok(Self { no, logid, session: holder.session, account_hint, device_id })
     }
 }
 
@@ -207,11 +210,14 @@ pub(crate) fn holder(upstream: &Upstream, token: Option<&str>) -> Result<Holder,
     }
 }
 
-fn account_hint(headers: &HeaderMap) -> Option<String> {
-    #[derive(Deserialize)]
-    struct DeviceInfo {
-        custom_consumer: Option<String>,
-    }
-    let info: DeviceInfo = serde_json::from_slice(headers.get(DEVICE_INFO)?.as_bytes()).ok()?;
-    info.custom_consumer
+/// What a request says of the device it comes from.
+#[derive(Debug, Default, Deserialize)]
+struct DeviceInfo {
+    device_id: Option<String>,
+    custom_consumer: Option<String>,
+}
+
+fn device_info(headers: &HeaderMap) -> DeviceInfo {
+    let header = headers.get(DEVICE_INFO);
+    header.and_then(|header| serde_json::from_slice(header.as_bytes()).ok()).unwrap_or_default()
 }

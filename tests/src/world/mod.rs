@@ -17,6 +17,8 @@ pub(crate) mod subjects;
 pub(crate) mod chats;
 // Files that were uploaded.
 pub(crate) mod files;
+// The callbacks of the bill.
+pub(crate) mod callbacks;
 // OAuth apps, and the tokens given to them.
 pub(crate) mod tokens;
 // Workflow executions.
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::callbacks::Callbacks;
 use self::chats::{Chats, Conversations};
 use self::executions::Executions;
 use self::files::Files;
@@ -64,6 +67,7 @@ pub(crate) struct World {
     pub(crate) seen: Seen,
     pub(crate) files: Files,
     pub(crate) tokens: Tokens,
+    pub(crate) callbacks: Callbacks,
 }
 
 impl Upstream {
@@ -83,6 +87,7 @@ impl Upstream {
             seen: Seen::default(),
             files: Files::default(),
             tokens: Tokens::default(),
+            callbacks: Callbacks::default(),
         };
         world.restore();
         let changes = watch::Sender::new(0);
@@ -107,6 +112,11 @@ impl Upstream {
         let result = act(&mut self.inner.world.lock().unwrap_or_else(PoisonError::into_inner));
         self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
+    }
+
+    /// Tells of every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
     }
 
     /// Waits until the state answers yes, at most so long; says whether it did.
@@ -144,6 +154,9 @@ impl World {
         if !self.works.end(no, ending) {
             return;
         }
+        if let Some(job) = self.works.get(no).filter(|job| job.work.billable) {
+            self.callbacks.owe(&job.work);
+        }
         let Some(chat) = self.works.get(no).and_then(|job| job.work.chat_id.as_deref()) else {
             return;
         };
@@ -175,6 +188,7 @@ impl World {
         self.subjects = Subjects::default();
         self.files = Files::default();
         self.tokens = Tokens::default();
+        self.callbacks = Callbacks::default();
         self.seen.clear();
     }
 

@@ -116,6 +116,9 @@ pub struct Work {
     /// `custom_consumer` of the request's `X-Coze-DeviceInfo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_hint: Option<String>,
+    /// `device_id` of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
     /// The request that started it, as numbered in the record of requests.
     pub request_no: u64,
     /// Unix seconds of its start.
