@@ -17,6 +17,7 @@ pub mod key;
 pub mod path;
 pub mod reading;
 pub mod request;
+pub mod statement;
 pub mod stream;
 
 /// A check, by the name of its target and of its corpus.
@@ -30,5 +31,6 @@ pub const TARGETS: &[Target] = &[
     ("path", path::check),
     ("reading", reading::check),
     ("request", request::check),
+    ("statement", statement::check),
     ("stream", stream::check),
 ];

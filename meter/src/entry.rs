@@ -63,6 +63,11 @@ impl Tail {
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
+    /// The hash of some bytes, as `sha256sum` computes it.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// The hash over several parts, the borders between them included.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut form = Form(Sha256::new());
@@ -84,7 +89,8 @@ impl std::str::FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
         let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        if text.len() != 64 || !text.bytes().all(is_digit) {
             return Err(NotAHash);
         }
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {

@@ -43,4 +43,5 @@ pub mod journal;
 // How the two sides agree.
 pub mod reconcile;
 pub mod ledger;
+pub mod statement;
 pub mod wire;
