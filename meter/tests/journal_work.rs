@@ -140,3 +140,33 @@ fn a_resume_of_another_accounts_execution_gets_nothing_off() {
     let settled = journal.answer(&call("theirs"), of_run(Stage::Completed, 120), NOW);
     assert_eq!(entry(&settled.effects).amount, Nanos::new(120));
 }
+
+/// The client polls the run's history and is told the whole while the resume's own reply is on its way.
+#[test]
+fn a_leg_that_was_billed_with_the_whole_is_not_billed_by_its_own_reply() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let silent = Report {
+        observed: Observed { usage: None, ..of_run(Stage::Interrupted, 0).observed },
+        ..of_run(Stage::Interrupted, 0)
+    };
+    let _ = journal.settle(&call("first"), silent, None, NOW);
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let whole = journal.follow(&"a".parse().unwrap(), of_run(Stage::Completed, 120), NOW);
+    assert_eq!(entry(&whole.effects).amount, Nanos::new(120));
+    let leg = journal.settle(&call("resume"), of_run(Stage::Completed, 70), None, NOW);
+    assert_eq!(entry(&leg.effects).amount, Nanos::ZERO);
+}
+
+/// What was billed while the run was interrupted does not hold what its resume will use.
+#[test]
+fn a_leg_that_follows_what_was_billed_is_billed_by_its_own_reply() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let _ = journal.note(&call("first"), of_run(Stage::Running, 0).observed.ids, NOW);
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let first = journal.answer(&call("first"), of_run(Stage::Interrupted, 50), NOW);
+    assert_eq!(entry(&first.effects).amount, Nanos::new(50));
+    let leg = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
+    assert_eq!(entry(&leg.effects).amount, Nanos::new(20));
+}

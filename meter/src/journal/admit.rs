@@ -167,6 +167,7 @@ impl Journal {
             ids: WorkIds { execution, ..WorkIds::default() },
             used: None,
             billed,
+            is_billed_whole: false,
             idempotency,
         };
         Ok((hold, kept))

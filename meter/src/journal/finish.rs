@@ -278,7 +278,7 @@ impl Journal {
         self.close_hold(no);
         self.append(&entry);
         let balance = self.balance(&entry.facts.account);
-        let other_legs = self.tell_other_legs(&entry);
+        let other_legs = self.tell_other_legs(&entry, observed.stage);
         let mut effects = vec![Effect::Finish(no, entry)];
         effects.extend(other_legs);
         effects.extend(self.mark_when_due(now));
@@ -305,17 +305,22 @@ impl Journal {
     }
 
     /// Tells the open calls of the same execution what was billed for it here, so that it is not billed
-    /// again when upstream states the whole.
-    fn tell_other_legs(&mut self, entry: &Entry) -> Vec<Effect> {
+    /// again when upstream states the whole. Where it was the whole that was billed here, what a leg says
+    /// of itself later was billed with it.
+    fn tell_other_legs(&mut self, entry: &Entry, stage: Stage) -> Vec<Effect> {
         let Facts { ending, reading, ids, account, .. } = &entry.facts;
         let usage = reading.usage.filter(|_| *ending == Ending::Settled);
         let Some((usage, execution)) = usage.zip(ids.execution.as_ref()) else { return Vec::new() };
+        // A question is answered for the whole execution; while it goes on, more legs may follow.
+        let is_whole = reading.source == Source::Retrieved
+            && matches!(stage, Stage::Completed | Stage::Failed | Stage::Canceled);
         let others = self.by_work.get(execution).cloned().unwrap_or_default();
         let mut effects = Vec::new();
         for call_no in others {
             let other = self.open.get_mut(&call_no).map(|open| &mut open.hold);
             let Some(hold) = other.filter(|hold| hold.account == *account) else { continue };
             hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
+            hold.is_billed_whole |= is_whole;
             effects.push(Effect::UpdateHold(hold.clone()));
         }
         effects
@@ -380,9 +385,10 @@ impl Hold {
     /// What upstream states of a whole execution is billed less its other legs; a chat that went on
     /// after its tools is billed by the larger of what was seen (contract §4.3).
     fn usage_in_all(&self, told: Told, usage: Option<Usage>) -> Option<Usage> {
-        let own = match (told, self.billed) {
-            (Told::ByAsking, Some(billed)) => usage.map(|usage| usage.less(billed)),
-            _ => usage,
+        let is_in_what_was_billed = told == Told::ByAsking || self.is_billed_whole;
+        let own = match self.billed.filter(|_| is_in_what_was_billed) {
+            Some(billed) => usage.map(|usage| usage.less(billed)),
+            None => usage,
         };
         match (own, self.used) {
             (Some(own), Some(used)) => Some(own.larger(used)),

@@ -111,6 +111,9 @@ pub struct Hold {
     /// What was billed for the same execution under other calls: the other legs of a run that was
     /// interrupted. What upstream says of the whole execution is billed less this.
     pub billed: Option<Usage>,
+    /// The execution is over, and what was billed for it under another call is the whole: this call's
+    /// own leg with it.
+    pub is_billed_whole: bool,
     /// The caller's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
 }

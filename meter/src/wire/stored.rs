@@ -44,6 +44,8 @@ pub struct HoldDoc {
     pub used: Option<UsageDoc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<UsageDoc>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_billed_whole: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<String>,
 }
@@ -146,6 +148,7 @@ impl From<&Hold> for HoldDoc {
             ids,
             used,
             billed,
+            is_billed_whole,
             idempotency,
         } = hold;
         Self {
@@ -164,6 +167,7 @@ impl From<&Hold> for HoldDoc {
             ids: ids.into(),
             used: used.map(Into::into),
             billed: billed.map(Into::into),
+            is_billed_whole: *is_billed_whole,
             idempotency: idempotency.as_ref().map(ToString::to_string),
         }
     }
@@ -193,6 +197,7 @@ impl HoldDoc {
             ids: (&self.ids).try_into()?,
             used: self.used.as_ref().map(TryInto::try_into).transpose()?,
             billed: self.billed.as_ref().map(TryInto::try_into).transpose()?,
+            is_billed_whole: self.is_billed_whole,
             idempotency: self.idempotency.as_deref().map(IdempotencyKey::from_stored),
         })
     }

@@ -12,7 +12,7 @@ use meter::wire::stored::{HoldDoc, SpentTodayDoc};
 use super::{pinned, read, unreadable};
 
 const NEW: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000}"#;
-const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"idempotency":"acc_1/order 66"}"#;
+const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"is_billed_whole":true,"idempotency":"acc_1/order 66"}"#;
 
 pub(crate) fn new() -> Hold {
     Hold {
@@ -33,6 +33,7 @@ pub(crate) fn new() -> Hold {
         ids: WorkIds::default(),
         used: None,
         billed: None,
+        is_billed_whole: false,
         idempotency: None,
     }
 }
@@ -45,6 +46,7 @@ fn noted() -> Hold {
         ids: WorkIds { execution, log, ..WorkIds::default() },
         used: Some(Usage { input: Some(90), output: Some(10), total: 100, cost: None }),
         billed: Some(Usage { total: 7, ..Usage::default() }),
+        is_billed_whole: true,
         idempotency: Some(IdempotencyKey::new(&new().account, "order 66").unwrap()),
         ..new()
     }
