@@ -108,10 +108,12 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
             Told::ByAsking if observed.usage.is_some() => bill,
             Told::ByAsking => Outcome::GiveUp,
         },
-        Stage::Interrupted => ask_or(Outcome::Release),
         Stage::AwaitsTools => ask_or(if used { bill } else { Outcome::Release }),
         Stage::Cut if used && !can_ask => bill,
-        Stage::Running | Stage::Cut | Stage::Unknown => ask_or(Outcome::GiveUp),
+        // A run that was interrupted has used something (contract §2.3), though nobody told how much.
+        Stage::Interrupted | Stage::Running | Stage::Cut | Stage::Unknown => {
+            ask_or(Outcome::GiveUp)
+        }
     }
 }
 
@@ -165,9 +167,10 @@ mod tests {
     fn work_that_goes_on_is_asked_about() {
         reply(200, Stage::Running, None, Outcome::AskLater, Outcome::GiveUp);
         let reported = bill(Some(9), Source::Reported);
-        for stage in [Stage::Interrupted, Stage::AwaitsTools] {
-            reply(200, stage, None, Outcome::AskLater, Outcome::Release);
-            reply(200, stage, Some(0), Outcome::AskLater, Outcome::Release);
+        for tokens in [None, Some(0)] {
+            reply(200, Stage::AwaitsTools, tokens, Outcome::AskLater, Outcome::Release);
+            // A run that was interrupted has used something, and nobody can say how much.
+            reply(200, Stage::Interrupted, tokens, Outcome::AskLater, Outcome::GiveUp);
         }
         // A run's leg is over when it is interrupted; a chat goes on under the same id.
         reply(200, Stage::Interrupted, Some(9), reported, reported);

@@ -78,6 +78,7 @@ pub(crate) fn still_open(facts: Facts) -> OpenDoc {
         ids: facts.ids,
         used: None,
         billed: None,
+        is_billed_whole: false,
         idempotency: None,
     };
     OpenDoc {
