@@ -2,7 +2,7 @@
 #
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
-# UPSTREAM_URL, COZE_API_TOKEN and WEIR_PUBLIC_KEYS come from the environment, and so do, where they are
+# UPSTREAM_URL, WEIR_PUBLIC_KEYS and the secrets come from the environment, and so do, where they are
 # set, COZE_DEVICE_INFO and NOTE_IDS_AFTER_MS. DIR keeps the
 # journals: it is half of the books, so it belongs on a disk that is backed up.
 
@@ -28,10 +28,16 @@ const edge :Workerd.Worker = (
   compatibilityDate = "2026-04-24",
   bindings = [
     ( name = "UPSTREAM_URL", fromEnvironment = "UPSTREAM_URL" ),
-    ( name = "COZE_API_TOKEN", fromEnvironment = "COZE_API_TOKEN" ),
     ( name = "WEIR_PUBLIC_KEYS", fromEnvironment = "WEIR_PUBLIC_KEYS" ),
     ( name = "COZE_DEVICE_INFO", fromEnvironment = "COZE_DEVICE_INFO" ),
     ( name = "NOTE_IDS_AFTER_MS", fromEnvironment = "NOTE_IDS_AFTER_MS" ),
+    ( name = "WEIR_EDGE_SIGNING_KEY", fromEnvironment = "WEIR_EDGE_SIGNING_KEY" ),
+    # One that is not set is null, and counts as absent.
+    ( name = "COZE_API_TOKEN", fromEnvironment = "COZE_API_TOKEN" ),
+    ( name = "COZE_CLIENT_ID", fromEnvironment = "COZE_CLIENT_ID" ),
+    ( name = "COZE_PUBLIC_KEY", fromEnvironment = "COZE_PUBLIC_KEY" ),
+    ( name = "COZE_PRIVATE_KEY", fromEnvironment = "COZE_PRIVATE_KEY" ),
+    ( name = "COZE_CREDENTIALS", fromEnvironment = "COZE_CREDENTIALS" ),
     ( name = "JOURNAL", durableObjectNamespace = "Journal" ),
   ],
   durableObjectNamespaces = [

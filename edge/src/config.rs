@@ -5,10 +5,11 @@
 //! | `WEIR_PUBLIC_KEYS` | variable | JSON array of [`PublicKeyDoc`]: who may sign keys and pulls |
 //! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
 //! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
-//! | `COZE_API_TOKEN` | secret | the credential that goes upstream |
 //! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
 //! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
+//!
+//! Credentials for upstream are not among it: `credential::configured` reads them at each use.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -37,8 +38,6 @@ pub(crate) struct Config {
     pub(crate) upstream: String,
     /// The same for websockets, under `http` or `https`.
     pub(crate) upstream_socket: String,
-    /// The value of `Authorization` on the way up.
-    pub(crate) upstream_authorization: String,
     /// Whether calls are stamped, so that upstream's bill names them.
     pub(crate) stamps_calls: bool,
     /// How long a stream runs before the ids of its work are noted in the journal.
@@ -65,12 +64,10 @@ impl Config {
         let upstream = env
             .var("UPSTREAM_URL")
             .map_or_else(|_| UPSTREAM_DEFAULT.to_owned(), |url| url.to_string());
-        let token = env.secret("COZE_API_TOKEN")?.to_string();
         Ok(Self {
             public_keys: public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?,
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
-            upstream_authorization: format!("Bearer {token}"),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
             note_ids_after: note_ids_after(setting(env, "NOTE_IDS_AFTER_MS").as_deref())?,
         })
@@ -82,8 +79,9 @@ impl Config {
     }
 }
 
-/// A variable that may be left out. `workerd` gives null for one that its environment does not have.
-fn setting(env: &Env, name: &str) -> Option<String> {
+/// A variable or a secret as it is now; `None` when it is left out. `workerd` gives null for one that its
+/// environment does not have.
+pub(crate) fn setting(env: &Env, name: &str) -> Option<String> {
     let value = js_sys::Reflect::get(env, &name.into()).ok()?.as_string()?;
     Some(value).filter(|value| !value.is_empty())
 }

@@ -19,6 +19,9 @@ mod reply;
 // The way in.
 mod front;
 
+// What goes upstream in place of the caller's key.
+mod credential;
+
 // A call, step by step.
 mod call;
 

@@ -1,9 +1,12 @@
-//! The clock and the dice. Rules get both as arguments, from here.
+//! The clock, the dice and the network. Rules get the first two as arguments, from here.
 
 use meter::ids::CallId;
 use meter::time::UnixMs;
+use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Date;
+use worker::js_sys::futures::JsFuture;
+use worker::web_sys::{RequestInit, Response, WorkerGlobalScope};
+use worker::{Date, Result, js_sys};
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,4 +35,11 @@ pub(crate) fn new_name() -> String {
 /// An id for a new call.
 pub(crate) fn new_call_id() -> CallId {
     CallId::new(now().get(), random())
+}
+
+/// Sends a request.
+pub(crate) async fn fetch(url: &str, init: &RequestInit) -> Result<Response> {
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let reply = JsFuture::from(global.fetch_with_str_and_init(url, init)).await?;
+    Ok(reply.unchecked_into())
 }

@@ -100,6 +100,10 @@ id! {
     CredentialName, ID_BYTES_MAX, plain
 }
 id! {
+    /// One of a caller's own sessions, by the hash of the name that the caller gave it.
+    SessionId, ID_BYTES_MAX, plain
+}
+id! {
     /// An id made by upstream: a chat, an execution, a bot, a workflow. Opaque to us.
     UpstreamId, UPSTREAM_ID_BYTES_MAX, |byte| byte.is_ascii_graphic()
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::account::Limits;
-use crate::ids::{AccountId, JournalName, KeyId};
+use crate::ids::{AccountId, JournalName, KeyId, SessionId};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixMs;
 
@@ -96,6 +96,8 @@ pub struct Claims<'a> {
     pub networks: Option<&'a [String]>,
     /// `lim`: how much the key may do.
     pub limits: Limits,
+    /// `sn`: which of its sessions the caller speaks for.
+    pub session: Option<&'a str>,
 }
 
 /// Who a request turned out to be.
@@ -111,6 +113,8 @@ pub struct Caller {
     pub expires_at: Option<UnixMs>,
     /// How much the key may do, beside what its account may.
     pub limits: Limits,
+    /// Which of its sessions the caller speaks for, when it tells them apart.
+    pub session: Option<SessionId>,
     operations: Option<Vec<String>>,
     subjects: Option<Vec<String>>,
     networks: Option<Vec<IpNet>>,
@@ -122,12 +126,14 @@ impl Caller {
         if claims.audience != CALLER_AUDIENCE {
             return Err(Reason::KeyInvalid.into());
         }
+        let session = claims.session.map(str::parse);
         let caller = Self {
             account: claims.account.parse().map_err(|_| Reason::KeyInvalid)?,
             key: claims.key.parse().map_err(|_| Reason::KeyInvalid)?,
             journal: claims.journal.parse().map_err(|_| Reason::KeyInvalid)?,
             expires_at: claims.expires_at,
             limits: claims.limits,
+            session: session.transpose().map_err(|_| Reason::KeyInvalid)?,
             operations: claims.operations.map(<[String]>::to_vec),
             subjects: claims.subjects.map(<[String]>::to_vec),
             networks: claims.networks.map(networks).transpose().map_err(|_| Reason::KeyInvalid)?,
@@ -213,6 +219,7 @@ mod tests {
             subjects: None,
             networks: None,
             limits: Limits::default(),
+            session: None,
         }
     }
 
@@ -228,6 +235,7 @@ mod tests {
         check_claims(&Claims { account: "", ..claims() }, 0, Err(Reason::KeyInvalid));
         check_claims(&Claims { key: "a b", ..claims() }, 0, Err(Reason::KeyInvalid));
         check_claims(&Claims { journal: "../x", ..claims() }, 0, Err(Reason::KeyInvalid));
+        check_claims(&Claims { session: Some("a b"), ..claims() }, 0, Err(Reason::KeyInvalid));
         let ends = Claims { expires_at: Some(UnixMs::new(1_000)), ..claims() };
         check_claims(&ends, 1_000 + CLOCK_SKEW_MS, Err(Reason::KeyExpired));
         check_claims(&ends, 999 + CLOCK_SKEW_MS, Ok(()));

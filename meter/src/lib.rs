@@ -26,6 +26,7 @@ pub mod key;
 pub mod route;
 pub mod header;
 pub mod stamp;
+pub mod credential;
 
 // What is asked for and what came back.
 pub mod request;

@@ -57,6 +57,8 @@ pub enum Reason {
     JournalFull,
     /// The journal could not be asked.
     JournalUnreachable,
+    /// The credential that the account's calls are sent with is not configured, or upstream refuses it.
+    CredentialUnavailable,
     /// Upstream could not be reached.
     UpstreamUnreachable,
     /// Something went wrong inside; the log knows what.
@@ -65,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -88,6 +90,7 @@ impl Reason {
         Self::IdempotencyInvalid,
         Self::JournalFull,
         Self::JournalUnreachable,
+        Self::CredentialUnavailable,
         Self::UpstreamUnreachable,
         Self::Internal,
     ];
@@ -140,6 +143,12 @@ impl Reason {
             Self::JournalUnreachable => {
                 ("journal_unreachable", 503, 5000, "metering is not available, try again")
             }
+            Self::CredentialUnavailable => (
+                "credential_unavailable",
+                503,
+                5000,
+                "the credential for upstream is not available",
+            ),
             Self::UpstreamUnreachable => {
                 ("upstream_unreachable", 502, 5000, "upstream could not be reached")
             }

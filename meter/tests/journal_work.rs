@@ -57,6 +57,7 @@ fn asks(id: &str, account: &str, resumes: Option<&str>) -> Admission {
         limits: Limits::default(),
         asked: Asked { resumes, ..asked },
         attempt: None,
+        session: None,
     }
 }
 

@@ -8,7 +8,9 @@
 //! | DELETE `/_standin/subjects/{id}` | back to the default behaviour |
 //! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |
 //! | GET `/_standin/subjects/{id}/held?at_least=1&within_ms=10000` | waits until so many replies are held: `{"held":n}`, 408 if it does not come to that |
-//! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint |
+//! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint; `token_seconds_max` cuts its tokens short, `held` keeps requests for them waiting |
+//! | POST `/_standin/oauth/apps/{app_id}/release` | lets requests for tokens go that were held |
+//! | POST `/_standin/oauth/revoke` | makes every token given out so far invalid |
 //! | PUT, DELETE `/_standin/callbacks` | has each charge told as a `benefit.usage` callback ([`Subscription`]), or ends that |
 //! | GET `/_standin/callbacks?within_ms=10000` | waits until every charge was told: `{"owed","taken","failed"}`, 408 if it does not come to that |
 //! | POST `/_standin/reset` | forgets everything but the ids already given out |
@@ -26,10 +28,11 @@ use rsa::RsaPublicKey;
 use rsa::pkcs8::DecodePublicKey;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::behaviour::Behaviour;
 use crate::world::callbacks::Subscription;
-use crate::world::tokens::App;
+use crate::world::tokens::{App, Gate};
 use crate::world::{Upstream, WAIT_MS_MAX, World};
 
 /// How long a waiting question waits by itself.
@@ -44,6 +47,8 @@ pub(crate) fn routes() -> Router<Upstream> {
         .route("/_standin/subjects/{id}/held", get(held))
         .route("/_standin/oauth/apps/{app_id}", put_method(register))
         .route("/_standin/callbacks", get(told).put(subscribe).delete(unsubscribe))
+        .route("/_standin/oauth/apps/{app_id}/release", post(release_app))
+        .route("/_standin/oauth/revoke", post(revoke))
         .route("/_standin/reset", post(reset))
         .route("/_standin/works", get(works))
         .route("/_standin/requests", get(requests))
@@ -119,6 +124,9 @@ async fn told(State(upstream): State<Upstream>, Query(query): Query<ToldQuery>) 
 struct Registration {
     kid: String,
     public_key_pem: String,
+    token_seconds_max: Option<i64>,
+    #[serde(default)]
+    held: bool,
 }
 
 async fn register(
@@ -129,12 +137,30 @@ async fn register(
     let Ok(key) = RsaPublicKey::from_public_key_pem(&registration.public_key_pem) else {
         return refused(StatusCode::BAD_REQUEST, "public_key_pem is not an RSA key in PEM");
     };
-    let app = App { key_id: registration.kid, key };
+    let Registration { kid: key_id, token_seconds_max, held, .. } = registration;
+    let gate = watch::Sender::new(if held { Gate::Shut } else { Gate::Open });
+    let app = App { key_id, key, token_seconds_max, gate };
     if upstream.change(|world| world.tokens.register(app_id, app)) {
         StatusCode::NO_CONTENT.into_response()
     } else {
         refused(StatusCode::INSUFFICIENT_STORAGE, "too many apps")
     }
+}
+
+async fn release_app(State(upstream): State<Upstream>, Path(app_id): Path<String>) -> Response {
+    let gate = upstream.read(|world| world.tokens.app(&app_id).map(|app| app.gate.clone()));
+    match gate {
+        Some(gate) => {
+            gate.send_replace(Gate::Open);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => refused(StatusCode::NOT_FOUND, "this app is not registered"),
+    }
+}
+
+async fn revoke(State(upstream): State<Upstream>) -> StatusCode {
+    upstream.change(|world| world.tokens.revoke_all());
+    StatusCode::NO_CONTENT
 }
 
 #[derive(Debug, Deserialize)]

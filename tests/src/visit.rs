@@ -78,10 +78,15 @@ pub(crate) async fn note(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.ok();
-    let seen = describe(&parts, body.as_ref());
+    let mut seen = describe(&parts, body.as_ref());
     let now = upstream.now_seconds();
-    let arrival = upstream
-        .change(|world| Arrival { no: world.seen.note(seen), logid: world.ids.draw_log(now) });
+    let credential = credential(&parts);
+    let token = credential.as_deref().and_then(bearer);
+    let arrival = upstream.change(|world| {
+        let holder = token.and_then(|token| world.tokens.holder(token, now));
+        seen.session = holder.and_then(|holder| holder.session.0);
+        Arrival { no: world.seen.note(seen), logid: world.ids.draw_log(now) }
+    });
     let logid = HeaderValue::from_str(&arrival.logid).ok();
     let mut response = match body {
         None => Refused::new(Fault::TOO_LARGE, &arrival.logid).into(),
@@ -114,6 +119,7 @@ fn describe(parts: &Parts, body: Option<&Bytes>) -> SeenRequest {
     }
     SeenRequest {
         no: 0,
+        session: None,
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(redact_query),

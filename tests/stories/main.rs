@@ -7,6 +7,7 @@
 
 mod tester; // who tells a story: an account, a key, and what is asked of both sides
 mod clients; // the official libraries
+mod rsa_pair; // keys of OAuth apps
 
 mod agreement; // what upstream charged = what was billed
 
@@ -17,6 +18,7 @@ mod sockets; // websockets
 mod pitfalls; // what the other stories do not walk into
 mod operator; // calls that do not end, and who decides about them
 mod prices; // what calls cost
+mod credentials; // what goes upstream in place of the caller's key
 mod refusals; // who is not let in, and what is not let through
 mod crashes; // processes that die
 mod soak; // all of it at once

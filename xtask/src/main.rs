@@ -25,6 +25,9 @@ Environment:
                          Programs to use instead of the ones that are fetched
   DATABASE_URL           dev: a Postgres to use instead of an embedded one
   COZE_API_TOKEN         dev: call the real Coze with this token instead of a stand-in
+  COZE_CLIENT_ID, COZE_PUBLIC_KEY, COZE_PRIVATE_KEY
+                         dev: the same with an OAuth app: its id, its key's name, the key in PEM
+  COZE_CREDENTIALS       dev: further credentials, by the names that accounts know them by
   WEIR_PULL_INTERVAL_MS  dev: how often the origin pulls, 1000 by default";
 
 /// Builds, runs and tests Weir. Needs Rust, a C compiler and Node 20 or newer, and fetches the rest.
@@ -85,6 +88,9 @@ enum Verb {
         dev: bool,
     },
     /// Run the edge alone on workerd, in the foreground. Its journals are kept in `.weir/edge`.
+    ///
+    /// Its secrets come from the environment: `COZE_API_TOKEN` or `COZE_CLIENT_ID`, `COZE_PUBLIC_KEY`
+    /// and `COZE_PRIVATE_KEY`; `COZE_CREDENTIALS`; `WEIR_EDGE_SIGNING_KEY`.
     ServeEdge {
         /// Where it listens.
         #[arg(long, default_value_t = 8787)]
@@ -92,9 +98,6 @@ enum Verb {
         /// Where it forwards calls to.
         #[arg(long, env = "UPSTREAM_URL")]
         upstream: String,
-        /// What it sends there.
-        #[arg(long, env = "COZE_API_TOKEN", hide_env_values = true)]
-        token: String,
         /// Whose keys it lets in: `[{"kid":"…","x":"…"}]`.
         #[arg(long, env = "WEIR_PUBLIC_KEYS")]
         public_keys: String,
@@ -120,12 +123,12 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
         Verb::WithPostgres { command } => with_postgres(&command),
         Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
-        Verb::ServeEdge { port, upstream, token, public_keys } => {
+        Verb::ServeEdge { port, upstream, public_keys } => {
             build::build(Mode::Worker)?;
             let settings = Settings {
                 port,
                 upstream_url: upstream,
-                upstream_token: token,
+                secrets: run::secrets_of_environment(),
                 public_keys,
                 // What else there is comes from our own environment.
                 variables: Vec::new(),

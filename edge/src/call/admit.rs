@@ -1,7 +1,8 @@
 //! (2) Whether the call may begin.
 
+use meter::credential::Sender;
 use meter::entry::Hash;
-use meter::ids::CallId;
+use meter::ids::{AccountId, CallId};
 use meter::journal::{Admission, Attempt, IdempotencyKey};
 use meter::key::Caller;
 use meter::rate::Rate;
@@ -13,6 +14,7 @@ use worker::js_sys::Uint8Array;
 use worker::web_sys::Request;
 
 use crate::body::{self, Body};
+use crate::credential::{self, Authorization};
 use crate::journal::Handle;
 use crate::reply::Failure;
 
@@ -37,6 +39,16 @@ pub(super) struct Admitted {
     pub(super) stamped: bool,
     /// How the caller stands with its calls a minute, for the reply's headers.
     pub(super) rate: Option<Rate>,
+    /// Who pays, and as whom the call goes upstream.
+    account: AccountId,
+    sender: Sender,
+}
+
+impl Admitted {
+    /// What it is sent with.
+    pub(super) async fn authorization(&self, arrived: &Arrived) -> Result<Authorization, Refusal> {
+        credential::of(&arrived.env, &arrived.config, &self.account, &self.sender).await
+    }
 }
 
 /// What comes of asking.
@@ -66,19 +78,21 @@ pub(super) async fn admit(
         Wanted::Continuation { chat } => {
             let (account, key) = (caller.account.to_string(), caller.key.to_string());
             let command = CommandDoc::GoOn { account, key, chat: chat.to_string() };
-            let call = match journal.command(&command).await {
-                Ok(ReplyDoc::GoesOn { call }) => call.parse().map_err(|_| Reason::Internal)?,
+            let (call, sender) = match journal.command(&command).await {
+                Ok(ReplyDoc::GoesOn { call, sender }) => (call, sender),
                 reply => return Err(refused(reply)),
             };
-            let dialect = operation.dialect();
+            let call = call.parse().map_err(|_| Reason::Internal)?;
             Ok(Entered::Admitted(Admitted {
                 call,
-                dialect,
+                dialect: operation.dialect(),
                 journal,
                 body,
                 keeps_reply: false,
                 stamped: false,
                 rate: None,
+                account: caller.account,
+                sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
             }))
         }
     }
@@ -95,10 +109,18 @@ async fn hold(
     let dialect = asked.operation.dialect();
     let keeps_reply = attempt.is_some();
     let call = arrived.call.clone();
-    let Caller { account, key, limits, .. } = caller;
-    let admission = Admission { call: call.clone(), account, key, limits, asked, attempt };
+    let Caller { account, key, limits, session, .. } = caller;
+    let admission = Admission {
+        call: call.clone(),
+        account: account.clone(),
+        key,
+        limits,
+        asked,
+        attempt,
+        session,
+    };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { rate, .. }) => Ok(Entered::Admitted(Admitted {
+        Ok(ReplyDoc::Admitted { rate, sender, .. }) => Ok(Entered::Admitted(Admitted {
             call,
             dialect,
             journal,
@@ -106,6 +128,8 @@ async fn hold(
             keeps_reply,
             stamped: false,
             rate: rate.map(Into::into),
+            account,
+            sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
         })),
         Ok(ReplyDoc::Replayed { call, reply }) => {
             Ok(Entered::Replayed(call.parse().map_err(|_| Reason::Internal)?, reply))
@@ -131,9 +155,10 @@ pub(super) async fn hold_for(
         limits: caller.limits,
         asked: asked.clone(),
         attempt: None,
+        session: caller.session.clone(),
     };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { .. }) => Ok(Admitted {
+        Ok(ReplyDoc::Admitted { sender, .. }) => Ok(Admitted {
             call,
             dialect: asked.operation.dialect(),
             journal: journal.clone(),
@@ -141,6 +166,8 @@ pub(super) async fn hold_for(
             keeps_reply: false,
             stamped: false,
             rate: None,
+            account: caller.account.clone(),
+            sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
         }),
         reply => Err(refused(reply)),
     }
@@ -154,12 +181,18 @@ fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Att
     Ok(Some(Attempt { key, request }))
 }
 
-/// Asks the journal whether the key may be used for a call that is not metered.
-pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<(), Failure> {
+/// Asks the journal whether the key may be used for a call that is not metered, and gives what that is
+/// sent with.
+pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<Authorization, Failure> {
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     let (account, key) = (caller.account.to_string(), caller.key.to_string());
     match journal.command(&CommandDoc::Enter { account, key }).await {
-        Ok(ReplyDoc::Ok) => Ok(()),
+        Ok(ReplyDoc::Ok { sender }) => {
+            let sender = Sender::try_from(&sender).map_err(|_| Reason::Internal)?;
+            let sender = Sender { session: caller.session.clone(), ..sender };
+            let Arrived { env, config, .. } = arrived;
+            Ok(credential::of(env, config, &caller.account, &sender).await?)
+        }
         reply => Err(refused(reply)),
     }
 }

@@ -1,5 +1,6 @@
 //! A call about earlier work: passed on, and read for what it says of a call that is still open.
 
+use meter::credential::is_refused;
 use meter::journal::{Report, Settled};
 use meter::key::Caller;
 use meter::route::FollowUp;
@@ -7,6 +8,7 @@ use meter::usage::{Stage, coze_chat, coze_workflow};
 use meter::wire::command::CommandDoc;
 use worker::web_sys::Response;
 
+use crate::credential::Authorization;
 use crate::journal::Handle;
 use crate::reply::{self, Body, Failure};
 use crate::{log, platform};
@@ -18,6 +20,7 @@ use super::{Arrived, forward};
 pub(super) async fn follow(
     arrived: &Arrived,
     caller: &Caller,
+    authorization: &Authorization,
     what: FollowUp,
 ) -> Result<Response, Failure> {
     let Arrived { request, env, config, path, query, call } = arrived;
@@ -29,6 +32,7 @@ pub(super) async fn follow(
         return Ok(reply::respond(answer.status, &headers, Body::Bytes(&answer.bytes))?);
     }
     let up = forward::Up::of(request, config, path, query)?;
+    up.authorize(authorization)?;
     let answer = forward::pass(&up, request).await?;
     let bytes = forward::bytes(&answer).await?;
     let body = bytes.to_vec();
@@ -39,6 +43,9 @@ pub(super) async fn follow(
         FollowUp::ChatRetrieve => coze_chat::read_retrieved(&body),
         FollowUp::RunHistory => coze_workflow::read_history(&body),
     };
+    if is_refused(status, observed.code) {
+        authorization.was_refused();
+    }
     let headers = reply::headers_down(&answer.headers(), call)?;
     // Most polls find the work still running, and need nobody's attention.
     if !matches!(observed.stage, Stage::Unknown | Stage::Running) {

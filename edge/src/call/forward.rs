@@ -3,6 +3,7 @@
 //! Scheme and host are fixed; path and query go as they came. Redirects are handed to the caller and not
 //! followed, so that the credential goes nowhere else. Nothing is ever sent twice.
 
+use meter::credential::is_refused;
 use meter::header;
 use meter::journal::Question;
 use meter::journal::Report;
@@ -11,16 +12,14 @@ use meter::stamp::{STAMP_HEADER, Stamp};
 use meter::usage::Observed;
 use meter::usage::coze_chat::read_retrieved;
 use meter::usage::coze_workflow::read_history;
-use wasm_bindgen::JsCast as _;
 use worker::js_sys::Uint8Array;
-use worker::js_sys::futures::JsFuture;
-use worker::web_sys::{
-    Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
-};
-use worker::{Result, js_sys};
+use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::{Env, Result};
 
 use crate::body::{self, Body};
 use crate::config::Config;
+use crate::credential::{self, Authorization};
+use crate::platform;
 
 /// Largest reply that is read as a whole. A workflow takes 20 MB in (contract §1.4), and what it puts out
 /// has to fit beside it in the 128 MB of an isolate.
@@ -34,7 +33,7 @@ pub(super) struct Up {
 }
 
 impl Up {
-    /// The request as upstream is to see it.
+    /// The request as upstream is to see it, but for the credential.
     pub(super) fn of(request: &Request, config: &Config, path: &str, query: &str) -> Result<Self> {
         let headers = Headers::new()?;
         for (name, value) in worker::Headers(request.headers()).entries() {
@@ -42,7 +41,6 @@ impl Up {
                 headers.set(&name, &value)?;
             }
         }
-        headers.set("authorization", &config.upstream_authorization)?;
         // A compressed reply could not be read on its way through (contract §9 no. 26).
         headers.set("accept-encoding", "identity")?;
         let url = [config.upstream.as_str(), path, query].concat();
@@ -67,6 +65,11 @@ impl Up {
         Ok(self.headers.set(STAMP_HEADER, &stamp.header_value())?)
     }
 
+    /// Puts the operator's credential in the place of the caller's key.
+    pub(super) fn authorize(&self, authorization: &Authorization) -> Result<()> {
+        Ok(self.headers.set("authorization", &authorization.header())?)
+    }
+
     fn init(&self) -> RequestInit {
         let init = RequestInit::new();
         init.set_method(&self.method);
@@ -80,12 +83,12 @@ impl Up {
 pub(super) async fn send(up: &Up, body: &Uint8Array) -> Result<Response> {
     let init = up.init();
     init.set_body(body);
-    fetch(&up.url, &init).await
+    platform::fetch(&up.url, &init).await
 }
 
 /// Opens a websocket. What comes back holds it, or says why there is none.
 pub(super) async fn open(up: &Up) -> Result<Response> {
-    fetch(&up.url, &up.init()).await
+    platform::fetch(&up.url, &up.init()).await
 }
 
 /// Sends a request with its body as it arrives.
@@ -94,12 +97,12 @@ pub(super) async fn pass(up: &Up, request: &Request) -> Result<Response> {
     if let Some(body) = request.body() {
         init.set_body(&body);
     }
-    fetch(&up.url, &init).await
+    platform::fetch(&up.url, &init).await
 }
 
 /// Asks upstream how a call's work went. No answer is an answer too.
-pub(crate) async fn ask(config: &Config, question: &Question) -> Report {
-    match asked(config, question).await {
+pub(crate) async fn ask(env: &Env, config: &Config, question: &Question) -> Report {
+    match asked(env, config, question).await {
         Ok(report) => report,
         Err(_) => Report { status: None, observed: Observed::nothing() },
     }
@@ -108,7 +111,11 @@ pub(crate) async fn ask(config: &Config, question: &Question) -> Report {
 /// Reads an answer's body.
 type Read = fn(&[u8]) -> Observed;
 
-async fn asked(config: &Config, question: &Question) -> Result<Report> {
+async fn asked(env: &Env, config: &Config, question: &Question) -> Result<Report> {
+    let Question { account, sender, .. } = question;
+    let authorization = credential::of(env, config, account, sender).await;
+    let authorization = authorization
+        .map_err(|refusal| worker::Error::RustError(refusal.reason.code().to_owned()))?;
     let ids = &question.ids;
     let about_run = ids.execution.as_ref().map(|execution| {
         let workflow = &question.asked.subject.id;
@@ -134,12 +141,16 @@ async fn asked(config: &Config, question: &Question) -> Result<Report> {
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     let headers = Headers::new()?;
-    headers.set("authorization", &config.upstream_authorization)?;
+    headers.set("authorization", &authorization.header())?;
     headers.set("accept-encoding", "identity")?;
     init.set_headers(&headers);
-    let reply = fetch(&url, &init).await?;
+    let reply = platform::fetch(&url, &init).await?;
     let body = bytes(&reply).await?.to_vec();
-    Ok(Report { status: Some(reply.status()), observed: read(&body) })
+    let observed = read(&body);
+    if is_refused(reply.status(), observed.code) {
+        authorization.was_refused();
+    }
+    Ok(Report { status: Some(reply.status()), observed })
 }
 
 /// Reads a reply's body to its end.
@@ -150,10 +161,4 @@ pub(super) async fn bytes(reply: &Response) -> Result<Uint8Array> {
             Err(worker::Error::RustError(format!("a reply of more than {REPLY_BYTES_MAX} bytes")))
         }
     }
-}
-
-async fn fetch(url: &str, init: &RequestInit) -> Result<Response> {
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let reply = JsFuture::from(global.fetch_with_str_and_init(url, init)).await?;
-    Ok(reply.unchecked_into())
 }

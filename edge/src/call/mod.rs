@@ -15,6 +15,7 @@ mod socket;
 
 use std::rc::Rc;
 
+use meter::credential::is_refused;
 use meter::ids::CallId;
 use meter::route::{FollowUp, Operation};
 use meter::stamp::Stamp;
@@ -80,6 +81,17 @@ async fn carry(
         Entered::Admitted(admitted) => admitted,
         Entered::Replayed(call, reply) => return Ok(reply::replayed(&call, &reply)?),
     };
+    let authorization = match admitted.authorization(&arrived).await {
+        Ok(authorization) => authorization,
+        Err(refusal) => {
+            // Nothing was sent. A chat that waits for its tools goes on waiting.
+            if admitted.call == arrived.call {
+                settle::release(&admitted, None).await;
+            }
+            return Err(refusal.into());
+        }
+    };
+    up.authorize(&authorization)?;
     // (3) forward, (4) tap, (5) settle.
     if arrived.config.stamps_calls && operation.takes_stamp() {
         up.stamp(&Stamp { account, call: admitted.call.clone() })?;
@@ -87,7 +99,7 @@ async fn carry(
     }
     let rate = admitted.rate;
     let replied = forward::send(&up, &admitted.body).await;
-    let response = tap::tap(admitted, replied, &arrived.config, context).await?;
+    let response = tap::tap(admitted, &authorization, replied, &arrived.config, context).await?;
     if let Some(rate) = rate {
         reply::add_rate(&response.headers(), rate)?;
     }
@@ -97,17 +109,21 @@ async fn carry(
 /// A call about earlier work.
 pub(crate) async fn follow_up(arrived: Arrived, what: FollowUp) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
-    admit::enter(&arrived, &caller).await?;
-    follow::follow(&arrived, &caller, what).await
+    let authorization = admit::enter(&arrived, &caller).await?;
+    follow::follow(&arrived, &caller, &authorization, what).await
 }
 
 /// A call that costs nothing.
 pub(crate) async fn free(arrived: Arrived) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
-    admit::enter(&arrived, &caller).await?;
+    let authorization = admit::enter(&arrived, &caller).await?;
     let Arrived { request, config, path, query, call, .. } = &arrived;
     let up = forward::Up::of(request, config, path, query)?;
+    up.authorize(&authorization)?;
     let answer = forward::pass(&up, request).await?;
+    if is_refused(answer.status(), None) {
+        authorization.was_refused();
+    }
     let headers = reply::headers_down(&answer.headers(), call)?;
     let body = answer.body();
     Ok(reply::respond(answer.status(), &headers, Body::Stream(body.as_ref()))?)

@@ -4,7 +4,7 @@
 //! own alarm asks upstream.
 
 use meter::journal::{Report, Settled};
-use meter::usage::WorkIds;
+use meter::usage::{Observed, Stage, WorkIds};
 use meter::wire::command::{CommandDoc, KeptReplyDoc};
 
 use crate::log;
@@ -45,4 +45,10 @@ pub(super) async fn note(admitted: &Admitted, ids: WorkIds) {
     if admitted.journal.command(&command).await.is_err() {
         log::warn("note_lost", Some(&call), "the journal did not answer");
     }
+}
+
+/// Lets a call go for which no work began.
+pub(super) async fn release(admitted: &Admitted, status: Option<u16>) {
+    let observed = Observed { stage: Stage::Failed, ..Observed::nothing() };
+    settle(admitted, &Report { status, observed }, None).await;
 }

@@ -62,18 +62,27 @@ pub(crate) async fn socket(
     let ahead = holder.hold(arrived.call.clone()).await?;
     let query = without_key(&arrived.query);
     let up = forward::Up::of_socket(&arrived.request, &arrived.config, &arrived.path, &query)?;
+    let authorization = ahead.authorization(&arrived).await;
+    let authorization = match authorization {
+        Ok(authorization) => authorization,
+        Err(refusal) => {
+            settle::release(&ahead, None).await;
+            return Err(refusal.into());
+        }
+    };
+    up.authorize(&authorization)?;
     let answer = match forward::open(&up).await {
         Ok(answer) => answer,
         Err(error) => {
             log::warn("upstream_unreachable", Some(ahead.call.as_str()), &error.to_string());
-            release(&ahead, None).await;
+            settle::release(&ahead, None).await;
             return Err(Reason::UpstreamUnreachable.into());
         }
     };
     // Another handle to the same answer; its own `clone` would be JavaScript's, which splits the body.
     let handle = Clone::clone(&answer);
     let Some(upstream) = worker::Response::from(handle).websocket() else {
-        release(&ahead, Some(answer.status())).await;
+        settle::release(&ahead, Some(answer.status())).await;
         let headers = reply::headers_down(&answer.headers(), &arrived.call)?;
         let body = answer.body();
         let body = reply::Body::Stream(body.as_ref());
@@ -264,19 +273,13 @@ impl Carried {
         }
         let Some(ahead) = self.ahead else { return };
         if self.holder.asked.operation.dialect() == Dialect::Chat {
-            release(&ahead, Some(SWITCHING_PROTOCOLS)).await;
+            settle::release(&ahead, Some(SWITCHING_PROTOCOLS)).await;
         } else {
             let observed = Observed { stage: Stage::Completed, ..Observed::nothing() };
             let report = Report { status: Some(SWITCHING_PROTOCOLS), observed };
             settle::settle(&ahead, &report, None).await;
         }
     }
-}
-
-/// Lets a call go for which no work began.
-async fn release(call: &Admitted, status: Option<u16>) {
-    let observed = Observed { stage: Stage::Failed, ..Observed::nothing() };
-    settle::settle(call, &Report { status, observed }, None).await;
 }
 
 /// The refusal as a frame, in the form of Coze's own error event (contract §5.4).

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use meter::credential::is_refused;
 use meter::journal::{IDEMPOTENT_REPLY_BYTES_MAX, Report, Settled};
 use meter::refusal::Reason;
 use meter::route::Dialect;
@@ -21,6 +22,7 @@ use worker::web_sys::{ReadableStream, Response};
 use worker::{Context, Delay, Result};
 
 use crate::config::Config;
+use crate::credential::Authorization;
 use crate::reply::{self, Body, Failure};
 use crate::{body, log};
 
@@ -33,6 +35,7 @@ const NOTE_EVERY: Duration = Duration::from_mins(1);
 /// Gives the caller upstream's reply, and sees to it that the call is settled.
 pub(super) async fn tap(
     admitted: Admitted,
+    authorization: &Authorization,
     replied: Result<Response>,
     config: &Config,
     context: &Rc<Context>,
@@ -46,16 +49,23 @@ pub(super) async fn tap(
             return reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call);
         }
     };
+    if is_refused(reply.status(), None) {
+        authorization.was_refused();
+    }
     let kind = Kind::of(&reply.headers().get("content-type")?.unwrap_or_default());
     match (kind, reply.body()) {
         (Kind::Stream, Some(body)) => stream(admitted, &reply, &body, config, context),
         (Kind::Other, _) if admitted.dialect == Dialect::Plain => unread(&admitted, &reply).await,
-        _ => whole(&admitted, &reply).await,
+        _ => whole(&admitted, authorization, &reply).await,
     }
 }
 
 /// A JSON reply: read, settled, and then given, with what it cost in its headers.
-async fn whole(admitted: &Admitted, reply: &Response) -> Result<Response> {
+async fn whole(
+    admitted: &Admitted,
+    authorization: &Authorization,
+    reply: &Response,
+) -> Result<Response> {
     let status = Some(reply.status());
     let bytes = match forward::bytes(reply).await {
         Ok(bytes) => bytes,
@@ -73,6 +83,9 @@ async fn whole(admitted: &Admitted, reply: &Response) -> Result<Response> {
         Dialect::Dify => dify::read_reply(&body),
         Dialect::Plain => coze_plain::read_reply(reply.status(), true, &body),
     };
+    if reply.status() != 401 && is_refused(reply.status(), observed.code) {
+        authorization.was_refused();
+    }
     let kept = kept_reply(admitted, reply.status(), body);
     let settled = settle::settle(admitted, &Report { status, observed }, kept).await;
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;

@@ -16,6 +16,7 @@ use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::WireError;
 use meter::wire::command::{CommandDoc, ReplyDoc, StandingDoc};
+use meter::wire::credential::SenderDoc;
 use meter::wire::explained::ExplainedDoc;
 use meter::wire::pull::{
     Changes, OPEN_CALLS_MAX, OPEN_UNNAMED_MAX, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply,
@@ -67,7 +68,8 @@ impl DurableObject for Journal {
         });
         let questions = looked.map_err(worker::Error::from)?;
         let config = Config::of(&self.env)?;
-        let answers = join_all(questions.iter().map(|question| call::ask(&config, question))).await;
+        let asked = questions.iter().map(|question| call::ask(&self.env, &config, question));
+        let answers = join_all(asked).await;
         for (question, report) in questions.iter().zip(answers) {
             self.take_answer(question, report).map_err(worker::Error::from)?;
         }
@@ -218,7 +220,10 @@ impl Memory {
         match command {
             CommandDoc::Enter { account, key } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
-                Ok(self.journal.enter(&account, &key).map_or_else(refused, |()| ReplyDoc::Ok))
+                Ok(self.journal.enter(&account, &key).map_or_else(refused, |()| {
+                    let sender = self.journal.sender(&account, None);
+                    ReplyDoc::Ok { sender: (&sender).into() }
+                }))
             }
             CommandDoc::Admit(doc) => {
                 let admission: Admission = (&doc).try_into()?;
@@ -232,6 +237,7 @@ impl Memory {
                         hold_nanos: admitted.hold.get(),
                         balance_nanos: admitted.balance.get(),
                         rate: admitted.rate.map(Into::into),
+                        sender: (&admitted.sender).into(),
                     },
                     Entrance::Replayed(call, reply) => {
                         ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
@@ -243,7 +249,10 @@ impl Memory {
             CommandDoc::GoOn { account, key, chat } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
                 let gone_on = self.journal.go_on(&account, &key, &id("chat", &chat)?, now);
-                Ok(gone_on.map_or_else(refused, |call| ReplyDoc::GoesOn { call: call.to_string() }))
+                Ok(gone_on.map_or_else(refused, |(call, sender)| ReplyDoc::GoesOn {
+                    call: call.to_string(),
+                    sender: (&sender).into(),
+                }))
             }
             CommandDoc::Explain { account, key, call } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
@@ -257,7 +266,7 @@ impl Memory {
             CommandDoc::Note { call, ids } => {
                 let decision = self.journal.note(&id("call", &call)?, (&ids).try_into()?, now);
                 self.kept(decision, now)?;
-                Ok(ReplyDoc::Ok)
+                Ok(ReplyDoc::Ok { sender: SenderDoc::default() })
             }
             CommandDoc::Settle { call, report, reply, stamped } => {
                 let (report, reply) = ((&report).try_into()?, reply.map(Into::into));

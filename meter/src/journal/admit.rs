@@ -1,7 +1,8 @@
 //! Letting calls in.
 
 use crate::account::Limits;
-use crate::ids::{AccountId, CallId, KeyId, UpstreamId};
+use crate::credential::Sender;
+use crate::ids::{AccountId, CallId, KeyId, SessionId, UpstreamId};
 use crate::money::Nanos;
 use crate::rate::Rate;
 use crate::refusal::{Reason, Refusal};
@@ -28,10 +29,12 @@ pub struct Admission {
     pub asked: Asked,
     /// The caller's idempotency key, when it sent one.
     pub attempt: Option<Attempt>,
+    /// Which of its sessions the caller speaks for, when it told them apart.
+    pub session: Option<SessionId>,
 }
 
 /// A call that was let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
     /// What is set aside for it.
     pub hold: Nanos,
@@ -39,6 +42,8 @@ pub struct Admitted {
     pub balance: Nanos,
     /// How the caller stands with its calls a minute, where those are limited.
     pub rate: Option<Rate>,
+    /// As whom it goes upstream.
+    pub sender: Sender,
 }
 
 /// What becomes of a call that asks to be let in.
@@ -68,6 +73,12 @@ impl Journal {
         }
     }
 
+    /// As whom an account's calls go upstream.
+    pub fn sender(&self, account: &AccountId, session: Option<SessionId>) -> Sender {
+        let settings = self.standings.get(account).map(|standing| &standing.account.settings);
+        Sender { credential: settings.and_then(|settings| settings.credential.clone()), session }
+    }
+
     /// Lets a call in and holds what it may cost, or says why not.
     ///
     /// `kept` is what storage knows of the call's idempotency key.
@@ -80,7 +91,8 @@ impl Journal {
         if let Some(open) = self.by_call.get(&asks.call).and_then(|no| self.open.get(no)) {
             // The same command again, its first answer lost.
             let (hold, balance) = (open.hold.amount, self.balance(&asks.account));
-            let admitted = Admitted { hold, balance, rate: self.rate(&asks, now) };
+            let (rate, sender) = (self.rate(&asks, now), open.hold.sender.clone());
+            let admitted = Admitted { hold, balance, rate, sender };
             return Decision::unchanged(Entrance::Admitted(admitted));
         }
         match self.hold_or_replay(&asks, kept, now) {
@@ -91,13 +103,15 @@ impl Journal {
             Err(entrance) => Decision::unchanged(entrance),
             Ok((hold, key)) => {
                 let (amount, balance) = (hold.amount, self.balance(&asks.account));
+                let sender = hold.sender.clone();
                 let mut effects = vec![Effect::InsertHold(hold.clone())];
                 effects.extend(key.map(Effect::SaveKey));
                 self.open_hold(hold, now);
                 if asks.limits.daily_budget.is_some() {
                     self.tallies.note_budget(&asks.account, &asks.key);
                 }
-                let admitted = Admitted { hold: amount, balance, rate: self.rate(&asks, now) };
+                let rate = self.rate(&asks, now);
+                let admitted = Admitted { hold: amount, balance, rate, sender };
                 Decision { reply: Entrance::Admitted(admitted), effects }
             }
         }
@@ -126,7 +140,7 @@ impl Journal {
     }
 
     fn hold_for(&self, asks: &Admission, now: UnixMs) -> Result<(Hold, Option<Kept>), Refusal> {
-        let Admission { call, account, key, limits, asked, attempt } = asks.clone();
+        let Admission { call, account, key, limits, asked, attempt, session } = asks.clone();
         if self.recent.get(&call).is_some() {
             // A finished call cannot begin again; the edge draws a new id for every request.
             return Err(Reason::Internal.into());
@@ -143,6 +157,7 @@ impl Journal {
         self.tallies.check(Limited::of(standing, &key, limits), amount, clock)?;
         // What cannot be counted cannot be set aside.
         standing.held.plus(amount).map_err(|_| Reason::BalanceExhausted)?;
+        let sender = self.sender(&account, session);
         let execution = asked.resumed_execution();
         let billed = execution.as_ref().and_then(|run| self.recent.billed(&account, run));
         let idempotency = attempt.as_ref().map(|attempt| attempt.key.clone());
@@ -169,6 +184,7 @@ impl Journal {
             billed,
             is_billed_whole: false,
             idempotency,
+            sender,
         };
         Ok((hold, kept))
     }
@@ -180,13 +196,13 @@ impl Journal {
         key: &KeyId,
         chat: &UpstreamId,
         now: UnixMs,
-    ) -> Result<CallId, Reason> {
+    ) -> Result<(CallId, Sender), Reason> {
         self.enter(account, key)?;
         let call_no = self.call_of(account, chat).ok_or(Reason::WorkUnknown)?;
         let open = self.open.get_mut(&call_no).ok_or(Reason::WorkUnknown)?;
         open.seen_at = now;
         open.ask_at = None;
-        Ok(open.hold.call.clone())
+        Ok((open.hold.call.clone(), open.hold.sender.clone()))
     }
 
     /// Takes a hold into memory.

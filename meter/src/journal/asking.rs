@@ -1,13 +1,14 @@
 //! Looking after calls that went quiet: when to ask upstream, and when to give up.
 
-use crate::ids::CallId;
+use crate::credential::Sender;
+use crate::ids::{AccountId, CallId};
 use crate::request::Asked;
 use crate::time::UnixMs;
 use crate::usage::WorkIds;
 
 use super::{
-    ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, CallNo, Decision, Effect, HOLD_LIFE_MAX_MS, Journal, Open,
-    QUIET_MAX_MS, UNNAMED_LIFE_MAX_MS,
+    ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, CallNo, Decision, Effect, HOLD_LIFE_MAX_MS, Hold, Journal,
+    Open, QUIET_MAX_MS, UNNAMED_LIFE_MAX_MS,
 };
 
 /// A question to upstream about one call's work.
@@ -19,6 +20,10 @@ pub struct Question {
     pub asked: Asked,
     /// By which ids upstream knows the work.
     pub ids: WorkIds,
+    /// For whom it was done.
+    pub account: AccountId,
+    /// As whom it was sent.
+    pub sender: Sender,
 }
 
 impl Open {
@@ -69,8 +74,8 @@ impl Journal {
             self.open.values_mut().filter(|open| open.due_at() <= now && !open.is_over(now));
         let questions = quiet.take(questions_max).map(|open| {
             open.ask_again(now);
-            let hold = &open.hold;
-            Question { call: hold.call.clone(), asked: hold.asked.clone(), ids: hold.ids.clone() }
+            let Hold { call, asked, ids, account, sender, .. } = open.hold.clone();
+            Question { call, asked, ids, account, sender }
         });
         Decision { reply: questions.collect(), effects }
     }

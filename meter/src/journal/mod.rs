@@ -34,6 +34,7 @@ mod tally;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::{Account, DAY_OFFSET_DEFAULT, Standing};
+use crate::credential::Sender;
 use crate::entry::{Entry, Tail};
 use crate::ids::{AccountId, CallId, Group, KeyId, UpstreamId};
 use crate::money::Nanos;
@@ -116,6 +117,8 @@ pub struct Hold {
     pub is_billed_whole: bool,
     /// The caller's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
+    /// As whom the call goes upstream. Whoever asks about its work has to ask as the same.
+    pub sender: Sender,
 }
 
 /// A hold, and when to look after it. The second part is not stored: after a restart every call is

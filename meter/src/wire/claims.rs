@@ -32,6 +32,9 @@ pub struct KeyClaims {
     /// How much it may do, beside what its account may.
     #[serde(default, skip_serializing_if = "LimitsDoc::is_none")]
     pub lim: LimitsDoc,
+    /// Which of its sessions the caller speaks for, when it tells them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sn: Option<String>,
 }
 
 impl KeyClaims {
@@ -46,12 +49,13 @@ impl KeyClaims {
             sub_allow: None,
             ips: None,
             lim: LimitsDoc::default(),
+            sn: None,
         }
     }
 
     /// As the rules read them, with the `exp` beside them.
     pub fn stated(&self, expires_at: Option<UnixMs>) -> Claims<'_> {
-        let Self { aud, sub, jti, jnl, scp, sub_allow, ips, lim } = self;
+        let Self { aud, sub, jti, jnl, scp, sub_allow, ips, lim, sn } = self;
         Claims {
             audience: aud,
             account: sub,
@@ -62,6 +66,7 @@ impl KeyClaims {
             subjects: sub_allow.as_deref(),
             networks: ips.as_deref(),
             limits: (*lim).into(),
+            session: sn.as_deref(),
         }
     }
 }

@@ -13,12 +13,13 @@ use crate::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::asked::AskedDoc;
 use super::cost::CostDoc;
+use super::credential::SenderDoc;
 use super::entry::WorkIdsDoc;
 use super::explained::ExplainedDoc;
 use super::pull::{PullReply, PullRequest};
 use super::refusal::{RateDoc, RefusalDoc};
 use super::settings::LimitsDoc;
-use super::{WireError, named, parse};
+use super::{WireError, named, parse, parse_optional};
 
 /// A command to a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,8 @@ pub struct AdmitDoc {
     pub asked: AskedDoc,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptDoc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// A request's idempotency key, as the caller sent it.
@@ -152,7 +155,11 @@ pub struct ReportDoc {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum ReplyDoc {
     /// The key may be used, or the note was taken.
-    Ok,
+    Ok {
+        /// As whom the account's calls go upstream.
+        #[serde(flatten)]
+        sender: SenderDoc,
+    },
     /// The call is held.
     Admitted {
         /// What is set aside.
@@ -162,11 +169,17 @@ pub enum ReplyDoc {
         /// How the caller stands with its calls a minute.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate: Option<RateDoc>,
+        /// As whom it goes upstream.
+        #[serde(flatten)]
+        sender: SenderDoc,
     },
     /// The call goes on under this id.
     GoesOn {
         /// The call.
         call: String,
+        /// As whom it went upstream.
+        #[serde(flatten)]
+        sender: SenderDoc,
     },
     /// The request was done before: the reply it had then.
     Replayed {
@@ -230,7 +243,7 @@ impl From<KeptReplyDoc> for KeptReply {
 
 impl From<&Admission> for AdmitDoc {
     fn from(admission: &Admission) -> Self {
-        let Admission { call, account, key, limits, asked, attempt } = admission;
+        let Admission { call, account, key, limits, asked, attempt, session } = admission;
         let attempt = attempt.as_ref().map(|attempt| AttemptDoc {
             key: attempt.key.of_caller().to_owned(),
             request: attempt.request.to_string(),
@@ -242,6 +255,7 @@ impl From<&Admission> for AdmitDoc {
             limits: (*limits).into(),
             asked: asked.into(),
             attempt,
+            session: session.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -250,7 +264,7 @@ impl TryFrom<&AdmitDoc> for Admission {
     type Error = WireError;
 
     fn try_from(doc: &AdmitDoc) -> Result<Self, WireError> {
-        let AdmitDoc { call, account, key, limits, asked, attempt } = doc;
+        let AdmitDoc { call, account, key, limits, asked, attempt, session } = doc;
         let account = parse::<AccountId>("account", account)?;
         let attempt = match attempt {
             None => None,
@@ -267,6 +281,7 @@ impl TryFrom<&AdmitDoc> for Admission {
             limits: (*limits).into(),
             asked: asked.try_into()?,
             attempt,
+            session: parse_optional("session", session.as_deref())?,
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod asked;
 pub mod cost;
 pub mod entry;
 pub mod book;
+pub mod credential;
 pub mod settings;
 pub mod claims;
 pub mod refusal;

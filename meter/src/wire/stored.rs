@@ -14,6 +14,7 @@ use crate::usage::Usage;
 use super::asked::AskedDoc;
 use super::book::PriceDoc;
 use super::cost::CostDoc;
+use super::credential::SenderDoc;
 use super::entry::WorkIdsDoc;
 use super::{WireError, parse};
 
@@ -48,6 +49,8 @@ pub struct HoldDoc {
     pub is_billed_whole: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<String>,
+    #[serde(flatten)]
+    pub sender: SenderDoc,
 }
 
 /// What an account spent on one day, and those of its keys that have a budget.
@@ -150,6 +153,7 @@ impl From<&Hold> for HoldDoc {
             billed,
             is_billed_whole,
             idempotency,
+            sender,
         } = hold;
         Self {
             v: HOLD_VERSION,
@@ -169,6 +173,7 @@ impl From<&Hold> for HoldDoc {
             billed: billed.map(Into::into),
             is_billed_whole: *is_billed_whole,
             idempotency: idempotency.as_ref().map(ToString::to_string),
+            sender: sender.into(),
         }
     }
 }
@@ -199,6 +204,7 @@ impl HoldDoc {
             billed: self.billed.as_ref().map(TryInto::try_into).transpose()?,
             is_billed_whole: self.is_billed_whole,
             idempotency: self.idempotency.as_deref().map(IdempotencyKey::from_stored),
+            sender: (&self.sender).try_into()?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What a journal is told, in numbers small enough that commands meet each other.
 
+use meter::credential::Sender;
 use meter::entry::Hash;
 use meter::ids::{AccountId, CallId, UpstreamId};
 use meter::journal::{
@@ -71,7 +72,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Entrance(Entrance),
-    GoesOn(Result<CallId, Reason>),
+    GoesOn(Result<(CallId, Sender), Reason>),
     Settled(Settled),
     Questions(Vec<Question>),
     Done,
@@ -193,6 +194,7 @@ pub(crate) fn admission(call: Call) -> Admission {
         asked: asked(call),
         attempt: attempt(&account, call),
         account,
+        session: (call % 2 == 1).then(|| "5e".parse().unwrap()),
     }
 }
 

@@ -54,7 +54,11 @@ impl News {
             group: if vip { "vip".parse().unwrap() } else { Group::standard() },
             overdraft: overdraft.map_or(unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
             credits: Nanos::new(credits),
-            settings: Settings { limits, ..Settings::default() },
+            settings: Settings {
+                limits,
+                credential: vip.then(|| "second".parse().unwrap()),
+                ..Settings::default()
+            },
         }
     }
 }

@@ -203,6 +203,7 @@ impl World {
             assert!(call.ended.is_none() && call.ids.can_be_asked(), "{question:?}");
             assert!(call.is_left_alone || call.ask_by <= now, "too early to ask: {question:?}");
             assert_eq!(question.ids, call.ids);
+            assert_eq!((&question.account, &question.sender), (&call.account, &call.sender));
             self.opinion.asked_about(&question.call, now);
         }
     }

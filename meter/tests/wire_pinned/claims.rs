@@ -13,11 +13,12 @@ fn a_key_carries_what_it_did() {
         sub_allow: Some(vec!["7480".to_owned()]),
         ips: Some(vec!["203.0.113.0/24".to_owned()]),
         lim: LimitsDoc { requests_per_minute: Some(60), ..LimitsDoc::default() },
+        sn: Some("5e".to_owned()),
         ..open.clone()
     };
     pinned(
         &limited,
-        r#"{"aud":"weir","sub":"acc_1","jti":"key_1","jnl":"j0","scp":["chat","workflow_run"],"sub_allow":["7480"],"ips":["203.0.113.0/24"],"lim":{"requests_per_minute":60}}"#,
+        r#"{"aud":"weir","sub":"acc_1","jti":"key_1","jnl":"j0","scp":["chat","workflow_run"],"sub_allow":["7480"],"ips":["203.0.113.0/24"],"lim":{"requests_per_minute":60},"sn":"5e"}"#,
     );
     // A list of nothing allows nothing; it must not turn into no list, which allows everything.
     let closed = KeyClaims { scp: Some(Vec::new()), ..open };

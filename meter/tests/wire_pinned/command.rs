@@ -12,6 +12,7 @@ use meter::usage::{Observed, Stage, Usage, WorkIds};
 use meter::wire::command::{
     AdmitDoc, AttemptDoc, CommandDoc, KeptReplyDoc, ReplyDoc, ReportDoc, StandingDoc,
 };
+use meter::wire::credential::SenderDoc;
 use meter::wire::entry::WorkIdsDoc;
 use meter::wire::explained::ExplainedDoc;
 use meter::wire::pull::{PULL_VERSION, PullReply, PullRequest, TailDoc};
@@ -78,6 +79,7 @@ fn admission() -> Admission {
         limits: Limits::default(),
         asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
         attempt: None,
+        session: None,
     }
 }
 
@@ -104,12 +106,13 @@ fn an_admission_is_what_it_was() {
         daily_budget: Some(Nanos::new(5)),
     };
     let asked = Asked { units: 12, resumes, ..asked };
-    let full = Admission { limits, asked, attempt, ..admission() };
+    let session = Some("5e".parse().unwrap());
+    let full = Admission { limits, asked, attempt, session, ..admission() };
     let hash = "ab".repeat(32);
     pinned_admission(
         &full,
         &format!(
-            r#"{{"do":"admit","call":"c1","account":"acc_1","key":"key_1","limits":{{"requests_per_minute":60,"concurrent_calls":3,"daily_budget_nanos":5}},"operation":"chat","subject_kind":"bot","subject":"7490","units":12,"resumes":"7563/9","attempt":{{"key":"order 66","request":"{hash}"}}}}"#
+            r#"{{"do":"admit","call":"c1","account":"acc_1","key":"key_1","limits":{{"requests_per_minute":60,"concurrent_calls":3,"daily_budget_nanos":5}},"operation":"chat","subject_kind":"bot","subject":"7490","units":12,"resumes":"7563/9","attempt":{{"key":"order 66","request":"{hash}"}},"session":"5e"}}"#
         ),
     );
 }
@@ -227,17 +230,38 @@ fn every_command_is_what_it_was() {
 
 #[test]
 fn every_reply_is_what_it_was() {
-    pinned(&ReplyDoc::Ok, r#"{"is":"ok"}"#);
+    let sender = SenderDoc::default();
+    let second =
+        || SenderDoc { credential: Some("second".to_owned()), session: Some("5e".to_owned()) };
+    pinned(&ReplyDoc::Ok { sender: sender.clone() }, r#"{"is":"ok"}"#);
     pinned(
-        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7, rate: None },
+        &ReplyDoc::Ok { sender: second() },
+        r#"{"is":"ok","credential":"second","session":"5e"}"#,
+    );
+    pinned(
+        &ReplyDoc::Admitted {
+            hold_nanos: 5,
+            balance_nanos: -7,
+            rate: None,
+            sender: sender.clone(),
+        },
         r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
     );
     let rate = Rate { limit: 60, remaining: 0, reset_s: 61 };
     pinned(
-        &ReplyDoc::Admitted { hold_nanos: 5, balance_nanos: -7, rate: Some(rate.into()) },
-        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61}}"#,
+        &ReplyDoc::Admitted {
+            hold_nanos: 5,
+            balance_nanos: -7,
+            rate: Some(rate.into()),
+            sender: second(),
+        },
+        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61},"credential":"second","session":"5e"}"#,
     );
-    pinned(&ReplyDoc::GoesOn { call: "c1".to_owned() }, r#"{"is":"goes_on","call":"c1"}"#);
+    pinned(&ReplyDoc::GoesOn { call: "c1".to_owned(), sender }, r#"{"is":"goes_on","call":"c1"}"#);
+    pinned(
+        &ReplyDoc::GoesOn { call: "c1".to_owned(), sender: second() },
+        r#"{"is":"goes_on","call":"c1","credential":"second","session":"5e"}"#,
+    );
     pinned(&ReplyDoc::Used { call: "c1".to_owned() }, r#"{"is":"used","call":"c1"}"#);
     let kept = KeptReply { status: 200, body: "{}".to_owned() };
     let reply = KeptReplyDoc::from(&kept);
@@ -312,5 +336,6 @@ fn how_a_call_stands_is_told_as_it_was() {
         pinned(&ReplyDoc::from(&settled), json);
         assert_eq!(read::<ReplyDoc>(json).settled(), Ok(settled));
     }
-    assert_eq!(ReplyDoc::Ok.settled().unwrap_err().field, "is");
+    let ok = ReplyDoc::Ok { sender: SenderDoc::default() };
+    assert_eq!(ok.settled().unwrap_err().field, "is");
 }

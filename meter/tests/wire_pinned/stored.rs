@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use meter::credential::Sender;
 use meter::journal::{Hold, IdempotencyKey, SpentToday, Today};
 use meter::money::{Nanos, Ratio};
 use meter::price::{Price, Terms};
@@ -12,7 +13,7 @@ use meter::wire::stored::{HoldDoc, SpentTodayDoc};
 use super::{pinned, read, unreadable};
 
 const NEW: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000}"#;
-const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"is_billed_whole":true,"idempotency":"acc_1/order 66"}"#;
+const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"is_billed_whole":true,"idempotency":"acc_1/order 66","credential":"second","session":"5e"}"#;
 
 pub(crate) fn new() -> Hold {
     Hold {
@@ -35,6 +36,7 @@ pub(crate) fn new() -> Hold {
         billed: None,
         is_billed_whole: false,
         idempotency: None,
+        sender: Sender::default(),
     }
 }
 
@@ -48,6 +50,10 @@ fn noted() -> Hold {
         billed: Some(Usage { total: 7, ..Usage::default() }),
         is_billed_whole: true,
         idempotency: Some(IdempotencyKey::new(&new().account, "order 66").unwrap()),
+        sender: Sender {
+            credential: Some("second".parse().unwrap()),
+            session: Some("5e".parse().unwrap()),
+        },
         ..new()
     }
 }

@@ -1,5 +1,6 @@
 //! Calls as an edge would have metered them.
 
+use meter::credential::Sender;
 use meter::entry::{Ending, Facts};
 use meter::ids::{Group, UpstreamId};
 use meter::journal::{CallNo, Hold};
@@ -79,6 +80,7 @@ pub(crate) fn still_open(facts: Facts) -> OpenDoc {
         used: None,
         billed: None,
         is_billed_whole: false,
+        sender: Sender::default(),
         idempotency: None,
     };
     OpenDoc {

@@ -20,7 +20,7 @@ use crate::coze::envelope::json;
 use crate::visit::{bearer, hexadecimal};
 use crate::wire::node::object;
 use crate::world::chats::Session;
-use crate::world::tokens::{Holder, TOKEN_PREFIX};
+use crate::world::tokens::{Gate, Holder, TOKEN_PREFIX};
 use crate::world::{Upstream, World};
 
 /// The only audience that is accepted: the upstream's own host, without a scheme.
@@ -107,6 +107,16 @@ async fn token(
         .and_then(|value| value.to_str().ok())
         .and_then(bearer)
         .ok_or(invalid_client("no JWT"))?;
+    // The request is checked, and its app let it through, before the token's time begins.
+    let gate = upstream.read(|world| {
+        let claims: AppClaims = verify(world, jwt, upstream.now_seconds())?;
+        let app = world.tokens.app(claims.iss.as_deref().unwrap_or_default());
+        Ok(app.map(|app| app.gate.subscribe()))
+    })?;
+    if let Some(mut gate) = gate {
+        // An app that is registered anew meanwhile lets the request go.
+        let _ = gate.wait_for(|gate| *gate == Gate::Open).await;
+    }
     let now = upstream.now_seconds();
     let (access_token, expires_at) = upstream.change(|world| redeem(world, jwt, duration, now))?;
     let body = object! {
@@ -144,7 +154,8 @@ fn redeem(world: &mut World, jwt: &str, duration: i64, now: i64) -> Result<(Stri
     }
     let id = world.ids.draw();
     let access_token = format!("{TOKEN_PREFIX}{}", hexadecimal(&Sha256::digest(&id)));
-    let expires_at = now.saturating_add(duration);
+    let longest = world.tokens.app(&app_id).and_then(|app| app.token_seconds_max);
+    let expires_at = now.saturating_add(longest.map_or(duration, |longest| duration.min(longest)));
     let holder = Holder {
         session: Session(claims.session_name),
         account_hint: claims

@@ -24,6 +24,9 @@ pub struct SeenRequest {
     /// Headers by lower-case name, several values joined with `, `; `authorization` only says of
     /// which kind the credential is, for instance `Bearer pat`.
     pub headers: BTreeMap<String, String>,
+    /// The session of the token it came with: `session_name` of the JWT that was given for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// The size of the body, if it arrived whole.
     pub body_bytes: Option<u64>,
     /// SHA-256 of the body in hexadecimal, if it arrived whole.

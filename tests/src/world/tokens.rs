@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use rsa::RsaPublicKey;
+use tokio::sync::watch;
 
 use crate::world::chats::Session;
 
@@ -24,6 +25,17 @@ pub(crate) const TOKENS_MAX: usize = 100_000;
 pub(crate) struct App {
     pub(crate) key_id: String,
     pub(crate) key: RsaPublicKey,
+    /// How long its tokens last at most, whatever is asked for.
+    pub(crate) token_seconds_max: Option<i64>,
+    /// While it is shut, requests for tokens wait.
+    pub(crate) gate: watch::Sender<Gate>,
+}
+
+/// Whether an app gives out tokens now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    Shut,
 }
 
 /// Whom a token belongs to.
@@ -62,6 +74,12 @@ impl Tokens {
 
     pub(crate) fn app(&self, app_id: &str) -> Option<&App> {
         self.apps.get(app_id)
+    }
+
+    /// Makes every token that was given out invalid.
+    pub(crate) fn revoke_all(&mut self) {
+        self.granted.clear();
+        self.granted_order.clear();
     }
 
     /// Notes that a JWT is redeemed; says whether it was not before.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use self::state::State;
+use crate::edge::run;
 use crate::postgres::{self, Keep};
 use crate::process::port;
 use crate::programs::programs;
@@ -104,14 +105,18 @@ fn plan(
     database_url: Option<String>,
     earlier: Option<&State>,
 ) -> Result<Plan> {
-    let token = variable("COZE_API_TOKEN");
-    let upstream = match (&options.upstream, token) {
-        (Some(url), token) => Upstream::Elsewhere {
-            url: url.clone(),
-            token: token.unwrap_or_else(|| STAND_IN_TOKEN.to_owned()),
-        },
-        (None, Some(token)) => Upstream::Elsewhere { url: COZE_URL.to_owned(), token },
-        (None, None) => Upstream::StandIn { port: wished(options.port.saturating_add(2))? },
+    let mut secrets = run::secrets_of_environment();
+    let has_credential =
+        secrets.contains_key("COZE_API_TOKEN") || secrets.contains_key("COZE_CLIENT_ID");
+    let upstream = match &options.upstream {
+        Some(url) => {
+            if !has_credential {
+                secrets.insert("COZE_API_TOKEN", STAND_IN_TOKEN.to_owned());
+            }
+            Upstream::Elsewhere { url: url.clone() }
+        }
+        None if has_credential => Upstream::Elsewhere { url: COZE_URL.to_owned() },
+        None => Upstream::StandIn { port: wished(options.port.saturating_add(2))? },
     };
     let pull_interval_ms = match variable("WEIR_PULL_INTERVAL_MS") {
         Some(text) => text.parse().context("WEIR_PULL_INTERVAL_MS is no number")?,
@@ -123,6 +128,7 @@ fn plan(
         keep: Keep::Data,
         database_url,
         upstream,
+        secrets,
         edge_port: wished(options.port)?,
         origin_port: wished(options.port.saturating_add(1))?,
         pull_interval_ms,

@@ -1,5 +1,7 @@
 //! The edge on `workerd`, the runtime that Cloudflare runs Workers on.
 
+use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,18 +11,37 @@ use anyhow::Result;
 use crate::process::{Process, probe};
 use crate::project;
 
+/// Every secret that the edge may be told.
+pub const SECRETS: [&str; 6] = [
+    "COZE_API_TOKEN",
+    "COZE_CLIENT_ID",
+    "COZE_PUBLIC_KEY",
+    "COZE_PRIVATE_KEY",
+    "COZE_CREDENTIALS",
+    "WEIR_EDGE_SIGNING_KEY",
+];
+
+/// Secrets and their names.
+pub type Secrets = BTreeMap<&'static str, String>;
+
 /// What the edge is told, by the names of its bindings.
 pub struct Settings {
     /// Where it listens, on this machine only.
     pub port: u16,
     /// `UPSTREAM_URL`
     pub upstream_url: String,
-    /// `COZE_API_TOKEN`
-    pub upstream_token: String,
+    /// Its secrets, by the names of their bindings: those of [`SECRETS`] that are set.
+    pub secrets: Secrets,
     /// `WEIR_PUBLIC_KEYS`
     pub public_keys: String,
     /// Further variables by name, such as `COZE_DEVICE_INFO`.
     pub variables: Vec<(&'static str, String)>,
+}
+
+/// The secrets that this program's environment holds.
+pub fn secrets_of_environment() -> Secrets {
+    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    SECRETS.into_iter().filter_map(|name| Some((name, set(name)?))).collect()
 }
 
 /// The edge as a process that is not running yet. The Worker must have been built; `folder` gets
@@ -43,9 +64,15 @@ pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Com
         .arg(format!("--socket-addr=http=127.0.0.1:{}", settings.port))
         .arg(format!("--directory-path=journals={}", journals.display()))
         .env("UPSTREAM_URL", &settings.upstream_url)
-        .env("COZE_API_TOKEN", &settings.upstream_token)
         .env("WEIR_PUBLIC_KEYS", &settings.public_keys)
         .envs(settings.variables.iter().map(|(name, value)| (name, value)));
+    for name in SECRETS {
+        match settings.secrets.get(name) {
+            Some(secret) => command.env(name, secret),
+            // One of this program's own environment is not meant unless it is named.
+            None => command.env_remove(name),
+        };
+    }
     Ok(command)
 }
 
@@ -56,6 +83,14 @@ fn config() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_secret_is_a_binding() {
+        let config = fs::read_to_string(config()).unwrap();
+        for name in SECRETS {
+            assert!(config.contains(&format!(r#"name = "{name}", fromEnvironment = "{name}""#)));
+        }
+    }
 
     #[test]
     fn workerd_and_wrangler_run_the_worker_by_the_same_date() {

@@ -31,6 +31,10 @@ const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
 /// What the edge sends to the stand-in: the stand-in's own default.
 pub const STAND_IN_TOKEN: &str = "pat_standin";
 
+/// Where the pairs are kept that the origin and the edge sign with.
+const ORIGIN_KEY: &str = "signing-key.json";
+const EDGE_KEY: &str = "edge-signing-key.json";
+
 /// How often we look whether a pull has brought a new key to the edge.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -45,6 +49,7 @@ pub struct Stack {
     /// The database server, unless it is somebody else's.
     pub postgres: Option<Postgres>,
     programs: Programs,
+    edge_settings: run::Settings,
     origin_settings: origin::Settings,
     origin_url: String,
     upstream_url: String,
@@ -86,8 +91,8 @@ impl Stack {
         };
         let database_url = plan.database_url.or_else(|| postgres.as_ref().map(Postgres::url));
 
-        let (upstream, upstream_url, upstream_token) = match plan.upstream {
-            Upstream::Elsewhere { url, token } => (None, url, token),
+        let (upstream, upstream_url) = match plan.upstream {
+            Upstream::Elsewhere { url } => (None, url),
             Upstream::StandIn { port } => {
                 let mut command = Command::new(&programs.stand_in);
                 command
@@ -97,15 +102,21 @@ impl Stack {
                 let ready = move || probe::listens(port);
                 let mut process = Process::new("upstream", command, &log_folder, ready);
                 process.start()?;
-                (Some(process), format!("http://127.0.0.1:{port}"), STAND_IN_TOKEN.to_owned())
+                (Some(process), format!("http://127.0.0.1:{port}"))
             }
         };
 
-        let signing_key = origin::signing_key(&programs.weir, &folder)?;
+        let signing_key = origin::signing_key(&programs.weir, &folder, ORIGIN_KEY)?;
+        let mut secrets = plan.secrets;
+        if upstream.is_some() && !secrets.contains_key("COZE_CLIENT_ID") {
+            secrets.entry("COZE_API_TOKEN").or_insert_with(|| STAND_IN_TOKEN.to_owned());
+        }
+        let edge_key = origin::signing_key(&programs.weir, &folder, EDGE_KEY)?;
+        secrets.entry("WEIR_EDGE_SIGNING_KEY").or_insert(edge_key);
         let edge_settings = run::Settings {
             port: plan.edge_port,
             upstream_url: upstream_url.clone(),
-            upstream_token,
+            secrets,
             public_keys: origin::public_keys(&signing_key)?,
             variables: plan.edge_variables,
         };
@@ -136,6 +147,7 @@ impl Stack {
             upstream,
             postgres,
             programs,
+            edge_settings,
             origin_url: format!("http://{}", settings.listen),
             origin_settings: settings,
             upstream_url,
@@ -186,6 +198,15 @@ impl Stack {
         let answer = self.weir(&[&["--json"], arguments].concat())?;
         serde_json::from_str(&answer)
             .with_context(|| format!("`weir --json {}` printed: {answer}", arguments.join(" ")))
+    }
+
+    /// Gives the edge other secrets. On `workerd` they come from its environment, so it starts anew; its
+    /// journals stay.
+    pub fn change_secrets(&mut self, change: impl FnOnce(&mut run::Secrets)) -> Result<()> {
+        change(&mut self.edge_settings.secrets);
+        self.edge.stop()?;
+        self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
+        self.edge.start()
     }
 
     /// Makes an account.

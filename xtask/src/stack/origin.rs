@@ -45,9 +45,9 @@ impl Settings {
     }
 }
 
-/// The pair that signs keys and pulls: of an earlier run if there was one.
-pub(super) fn signing_key(weir: &Path, folder: &Path) -> Result<String> {
-    let path = folder.join("signing-key.json");
+/// The pair that stands in this file: of an earlier run if there was one.
+pub(super) fn signing_key(weir: &Path, folder: &Path, file: &str) -> Result<String> {
+    let path = folder.join(file);
     if let Ok(earlier) = fs::read_to_string(&path) {
         return Ok(earlier);
     }

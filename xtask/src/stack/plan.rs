@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::edge::run::Secrets;
 use crate::postgres::Keep;
 use crate::process::port;
 use crate::random;
@@ -24,8 +25,6 @@ pub enum Upstream {
     Elsewhere {
         /// Its scheme and host.
         url: String,
-        /// What the edge sends it.
-        token: String,
     },
 }
 
@@ -41,6 +40,9 @@ pub struct Plan {
     pub database_url: Option<String>,
     /// Where calls end up.
     pub upstream: Upstream,
+    /// What the edge goes upstream with: secrets by their names. A stand-in's token goes without
+    /// saying.
+    pub secrets: Secrets,
     /// Where the edge listens.
     pub edge_port: u16,
     /// Where the origin listens.
@@ -67,6 +69,7 @@ impl Plan {
             keep: Keep::Nothing,
             database_url: None,
             upstream: Upstream::StandIn { port: port::free()? },
+            secrets: Secrets::new(),
             edge_port: port::free()?,
             origin_port: port::free()?,
             pull_interval_ms: TEST_PULL_INTERVAL_MS,

@@ -88,6 +88,7 @@ impl<'a> Desk<'a> {
             limits: budget(),
             asked: Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap()),
             attempt,
+            session: None,
         };
         let decision = self.journal.admit(asks, None, self.now);
         assert!(matches!(decision.reply, Entrance::Admitted(_)));

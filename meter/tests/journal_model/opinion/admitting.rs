@@ -1,6 +1,7 @@
 //! Who is let in.
 
 use meter::account::{Overdraft, Status};
+use meter::credential::Sender;
 use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
 use meter::journal::{Admission, Admitted, Entrance, IDEMPOTENCY_KEEP_MS, Kept, QUIET_MAX_MS};
 use meter::money::Nanos;
@@ -29,6 +30,7 @@ impl Opinion {
                 hold: open.hold,
                 balance,
                 rate: self.rate(asks, now),
+                sender: open.sender.clone(),
             });
         }
         if let Err(reason) = self.enter(&asks.account, &asks.key) {
@@ -51,16 +53,20 @@ impl Opinion {
             return Entrance::Refused(Reason::Internal.into());
         }
         match self.hold(asks, now) {
-            Ok(hold) => Entrance::Admitted(Admitted { hold, balance, rate: self.rate(asks, now) }),
+            Ok((hold, sender)) => {
+                let rate = self.rate(asks, now);
+                Entrance::Admitted(Admitted { hold, balance, rate, sender })
+            }
             Err(reason) => Entrance::Refused(reason.into()),
         }
     }
 
-    fn hold(&mut self, asks: &Admission, now: UnixMs) -> Result<Nanos, Reason> {
-        let Admission { call, account, key, limits: _, asked, attempt } = asks.clone();
+    fn hold(&mut self, asks: &Admission, now: UnixMs) -> Result<(Nanos, Sender), Reason> {
+        let Admission { call, account, key, limits: _, asked, attempt, session } = asks.clone();
         let known = &self.accounts[&account];
         let terms =
             self.book.terms(&account, &known.group, &asked).map_err(|_| Reason::Unpriced)?;
+        let sender = Sender { credential: known.settings.credential.clone(), session };
         let hold = terms.hold(asked.units).unwrap();
         if let Overdraft::Limit(limit) = known.overdraft {
             let needed = self.spent(&account) + self.held(&account) + i128::from(hold.get());
@@ -89,6 +95,7 @@ impl Opinion {
             ended: None,
             ended_at: now,
             settled_usage: None,
+            sender: sender.clone(),
         };
         self.calls.insert(call.clone(), admitted);
         if let Some(attempt) = attempt {
@@ -96,7 +103,7 @@ impl Opinion {
             let kept = Kept { key: key.clone(), request, call, used_at: now, reply: None };
             self.keys.insert(key, kept);
         }
-        Ok(hold)
+        Ok((hold, sender))
     }
 
     fn billed(&self, execution: &UpstreamId) -> Option<Usage> {
@@ -110,7 +117,7 @@ impl Opinion {
         key: &KeyId,
         chat: &UpstreamId,
         now: UnixMs,
-    ) -> Result<CallId, Reason> {
+    ) -> Result<(CallId, Sender), Reason> {
         self.enter(account, key)?;
         let is_meant =
             |call: &Call| call.ids.chat.as_ref() == Some(chat) && call.account == *account;
@@ -120,6 +127,6 @@ impl Opinion {
         call.seen_at = now;
         call.is_left_alone = false;
         call.ask_by = now.plus_ms(QUIET_MAX_MS);
-        Ok(id)
+        Ok((id, call.sender.clone()))
     }
 }

@@ -10,6 +10,7 @@ mod limits;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use meter::account::Account;
+use meter::credential::Sender;
 use meter::entry::Ending;
 use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
 use meter::journal::{ASK_PAUSE_MAX_MS, Change, IdempotencyKey, Kept, QUIET_MAX_MS};
@@ -52,6 +53,7 @@ pub(crate) struct Call {
     ended_at: UnixMs,
     /// The usage it was settled with.
     settled_usage: Option<Usage>,
+    pub(crate) sender: Sender,
 }
 
 impl Call {
