@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use meter::time::UnixMs;
+use serde::{Serialize as _, Serializer};
 
 /// A time beyond what Postgres can store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,19 @@ pub fn unix_ms(time: DateTime<Utc>) -> UnixMs {
 /// As people and JSON read it: RFC 3339, UTC, to the millisecond.
 pub fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A field of a document, written like that.
+pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(*time))
+}
+
+/// The same for one that may be missing.
+pub fn serialize_optional<S: Serializer>(
+    time: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(text).serialize(serializer)
 }
 
 #[cfg(test)]

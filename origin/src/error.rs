@@ -5,14 +5,15 @@
 //! becomes one line. What is not the caller's doing tells the caller nothing and is logged here, once.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use meter::money::OutOfRange;
 use meter::refusal::Refusal;
 use meter::wire::WireError;
-use serde_json::json;
+use serde::Serialize;
 use tracing::error;
+use utoipa::ToSchema;
 
 use crate::clock::TimeOutOfRange;
 use crate::draw;
@@ -24,6 +25,41 @@ pub enum Error {
     /// The request's key says no.
     #[error("{}", .0.reason.code())]
     Refused(Refusal),
+    /// A name and a password that do not belong together.
+    #[error("the name or the password is wrong")]
+    LoginWrong,
+    /// A session that has ended, or never was.
+    #[error("the session has ended: sign in again")]
+    SessionEnded,
+    /// Too many attempts to sign in.
+    #[error("too many attempts to sign in: try again in {retry_after_s} s")]
+    TooManyAttempts {
+        /// Whole seconds to wait.
+        retry_after_s: u64,
+    },
+    /// Whoever asks may not do this.
+    #[error("this needs the role {0}")]
+    Role(&'static str),
+    /// A browser carried a session here from another site's page.
+    #[error("the request does not come from a page of this site")]
+    CrossSite,
+    /// A body that is not the document it should be.
+    #[error("{}{problem}", .field.as_ref().map_or_else(String::new, |field| format!("`{field}`: ")))]
+    Body {
+        /// Which field of it, where that can be told.
+        field: Option<String>,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A body larger than any that makes sense here.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// A body that says it is not JSON.
+    #[error("the body must be sent as application/json")]
+    BodyKind,
+    /// A path that is served, with another method.
+    #[error("this path is not served with this method")]
+    NoMethod,
     /// A parameter, argument or setting is not what it should be.
     #[error("`{field}` {problem}")]
     Invalid {
@@ -152,61 +188,128 @@ impl Error {
         }
     }
 
-    /// HTTP status, Coze code, stable code and `OpenAI`'s type of the answer.
-    fn answer(&self) -> (StatusCode, i64, &'static str, &'static str) {
+    /// HTTP status, Coze code and stable code of the answer.
+    fn answer(&self) -> (StatusCode, i64, &'static str) {
         match self {
             Self::Refused(refusal) => {
                 let status = StatusCode::from_u16(refusal.reason.status());
                 let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                (status, 4100, refusal.reason.code(), "authentication_error")
+                (status, 4100, refusal.reason.code())
             }
-            Self::Invalid { .. } => {
-                (StatusCode::BAD_REQUEST, 4000, "parameter_invalid", "invalid_request_error")
+            Self::LoginWrong => (StatusCode::UNAUTHORIZED, 4100, "login_wrong"),
+            Self::SessionEnded => (StatusCode::UNAUTHORIZED, 4100, "session_ended"),
+            Self::TooManyAttempts { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 4013, "too_many_attempts")
             }
+            Self::Role(_) => (StatusCode::FORBIDDEN, 4101, "role_missing"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, 4101, "cross_site"),
+            Self::Body { .. } => (StatusCode::BAD_REQUEST, 4000, "body_invalid"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 4000, "body_too_large"),
+            Self::BodyKind => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 4000, "body_kind"),
+            Self::Invalid { .. } => (StatusCode::BAD_REQUEST, 4000, "parameter_invalid"),
             Self::NotFound { .. } | Self::CallUnknown(_) => {
-                (StatusCode::NOT_FOUND, 4200, "not_found", "not_found_error")
+                (StatusCode::NOT_FOUND, 4200, "not_found")
             }
-            Self::NoRoute => (StatusCode::NOT_FOUND, 4200, "route_unknown", "not_found_error"),
-            Self::Conflict { .. } => {
-                (StatusCode::CONFLICT, 4000, "conflict", "invalid_request_error")
-            }
+            Self::NoRoute => (StatusCode::NOT_FOUND, 4200, "route_unknown"),
+            Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, 4200, "method_unknown"),
+            Self::Conflict { .. } => (StatusCode::CONFLICT, 4000, "conflict"),
             error if error.is_database_away() => {
-                (StatusCode::SERVICE_UNAVAILABLE, 5000, "database_unavailable", "api_error")
+                (StatusCode::SERVICE_UNAVAILABLE, 5000, "database_unavailable")
             }
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, 5000, "internal", "api_error"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, 5000, "internal"),
         }
+    }
+
+    /// The field that was wrong, where it is one.
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { field, .. } | Self::Conflict { field, .. } => Some(field),
+            Self::Body { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// What an error says, to both families of client libraries.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// Where libraries for Coze look: a code that they map to the same kind of error.
+    code: i64,
+    /// What is wrong, in a sentence.
+    msg: String,
+    detail: ErrorDetail,
+    error: ErrorTold,
+}
+
+/// What an operator is asked about it by.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorDetail {
+    /// Names this answer in the log.
+    logid: String,
+}
+
+/// Where libraries for `OpenAI` look.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorTold {
+    /// The stable code, to decide by.
+    code: String,
+    /// The kind of error.
+    r#type: String,
+    /// The same sentence as `msg`.
+    message: String,
+    /// The parameter or the field of the body that was wrong, where it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<String>,
+}
+
+/// `OpenAI`'s type of an answer with this status.
+fn kind(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         // Names this answer in the log; an answer without one is better than none.
-        let log_id = draw::id("r").unwrap_or_default();
-        let (status, coze_code, code, kind) = self.answer();
-        if let Self::Refused(refusal) = &self {
-            let mut response = (status, refusal.body(&log_id)).into_response();
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            if status == StatusCode::UNAUTHORIZED {
-                let schemes = HeaderValue::from_static("Bearer, Basic realm=\"weir\"");
-                headers.insert(WWW_AUTHENTICATE, schemes);
+        let logid = draw::id("r").unwrap_or_default();
+        let (status, code, stable) = self.answer();
+        let mut response = if let Self::Refused(refusal) = &self {
+            let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            (status, json, refusal.body(&logid)).into_response()
+        } else {
+            let msg = match status {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    "the database is not available, try again".into()
+                }
+                StatusCode::INTERNAL_SERVER_ERROR => "an internal error occurred".into(),
+                _ => self.to_string(),
+            };
+            if status.is_server_error() {
+                error!(log.id = logid, error = %self, "a request failed");
             }
-            return response;
-        }
-        let message = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "the database is not available, try again".into(),
-            StatusCode::INTERNAL_SERVER_ERROR => "an internal error occurred".into(),
-            _ => self.to_string(),
+            let error = ErrorTold {
+                code: stable.to_owned(),
+                r#type: kind(status).to_owned(),
+                message: msg.clone(),
+                param: self.field().map(str::to_owned),
+            };
+            let detail = ErrorDetail { logid };
+            (status, Json(ErrorBody { code, msg, detail, error })).into_response()
         };
-        if status.is_server_error() {
-            error!(log.id = log_id, error = %self, "a request failed");
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            let schemes = HeaderValue::from_static("Bearer, Basic realm=\"weir\"");
+            headers.insert(WWW_AUTHENTICATE, schemes);
         }
-        let body = json!({
-            "code": coze_code,
-            "msg": message,
-            "detail": { "logid": log_id },
-            "error": { "code": code, "type": kind, "message": message },
-        });
-        (status, Json(body)).into_response()
+        if let Self::TooManyAttempts { retry_after_s } = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+        }
+        response
     }
 }

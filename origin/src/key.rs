@@ -3,22 +3,36 @@
 use chrono::{DateTime, Utc};
 use meter::time::UnixMs;
 use meter::wire::claims::KeyClaims;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use crate::account::{AccountRow, check_name};
+use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
 use crate::draw;
 use crate::error::Error;
 use crate::journal;
+use crate::page::{Page, Span};
 use crate::signing::Signer;
 
-/// Most keys in one list.
+/// Most keys that a command lists.
 pub const KEYS_LISTED_MAX: i64 = 10_000;
 
+/// A key to be issued.
+pub struct NewKey<'a> {
+    /// Whose it is to be.
+    pub account: &'a AccountRow,
+    /// For people.
+    pub name: &'a str,
+    /// When it stops being good; never unless named.
+    pub expires_at: Option<UnixMs>,
+}
+
 /// A key that was just made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct IssuedKey {
     /// Its id.
     pub key_id: String,
@@ -31,7 +45,7 @@ pub struct IssuedKey {
 }
 
 /// A key as the database knows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct KeyRow {
     /// Its id.
     #[serde(rename = "key_id")]
@@ -41,44 +55,33 @@ pub struct KeyRow {
     /// For people.
     pub name: String,
     /// When it was issued.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "clock::serialize")]
     pub created_at: DateTime<Utc>,
     /// When it stops being good.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "clock::serialize_optional")]
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "clock::serialize_optional")]
     pub revoked_at: Option<DateTime<Utc>>,
     /// When the last posted call that used it was admitted.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "clock::serialize_optional")]
     pub last_used_at: Option<DateTime<Utc>>,
-}
-
-fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&clock::text(*time))
-}
-
-#[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
-fn optional_time<S: Serializer>(
-    time: &Option<DateTime<Utc>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    time.map(clock::text).serialize(serializer)
 }
 
 /// Issues a key. The edge needs no notice: it knows the account and the signature.
 pub async fn issue(
     pool: &PgPool,
     signer: &Signer,
-    account: &AccountRow,
-    name: &str,
+    new: &NewKey<'_>,
     now: UnixMs,
-    expires_at: Option<UnixMs>,
+    actor: &Actor,
 ) -> Result<IssuedKey, Error> {
+    let NewKey { account, name, expires_at } = *new;
     check_name("name", name)?;
     let key_id = draw::id("key_")?;
     let claims = KeyClaims::unlimited(&account.account_id, &key_id, &account.journal_id);
     let key = signer.issue(claims, now, expires_at)?;
+    let mut tx = Tx::begin(pool, "issue_key").await?;
     sqlx::query!(
         "INSERT INTO api_key (api_key_id, account_id, journal_id, name, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -89,13 +92,25 @@ pub async fn issue(
         clock::timestamp(now)?,
         expires_at.map(clock::timestamp).transpose()?
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    let detail = json!({
+        "account": account.account_id,
+        "name": name,
+        "expires_at": expires_at.map(clock::timestamp).transpose()?.map(clock::text),
+    });
+    audit::record(&mut tx, actor, Act::KeyIssue, &key_id, &detail).await?;
+    tx.commit().await?;
     Ok(IssuedKey { key_id, account_id: account.account_id.clone(), name: name.to_owned(), key })
 }
 
 /// Revokes a key; the edge refuses it from the pull that this wakes. A second time changes nothing.
-pub async fn revoke(pool: &PgPool, key_id: &str, now: UnixMs) -> Result<KeyRow, Error> {
+pub async fn revoke(
+    pool: &PgPool,
+    key_id: &str,
+    now: UnixMs,
+    actor: &Actor,
+) -> Result<KeyRow, Error> {
     let key = find(pool, key_id).await?;
     let mut tx = Tx::begin(pool, "revoke_key").await?;
     let journal =
@@ -113,6 +128,8 @@ pub async fn revoke(pool: &PgPool, key_id: &str, now: UnixMs) -> Result<KeyRow, 
     .execute(&mut *tx)
     .await?;
     if revoked.rows_affected() == 1 {
+        let detail = json!({ "account": key.account_id, "name": key.name });
+        audit::record(&mut tx, actor, Act::KeyRevoke, key_id, &detail).await?;
         tx.commit().await?;
     }
     find(pool, key_id).await
@@ -131,17 +148,32 @@ pub async fn find(pool: &PgPool, key_id: &str) -> Result<KeyRow, Error> {
     row.ok_or_else(|| Error::NotFound { what: "key", name: key_id.to_owned() })
 }
 
-/// Keys, oldest first: an account's, or all.
-pub async fn list(pool: &PgPool, account_id: Option<&str>) -> Result<Vec<KeyRow>, Error> {
+/// A page of keys, oldest first: an account's, or all.
+pub async fn list(
+    pool: &PgPool,
+    account_id: Option<&str>,
+    span: &Span,
+) -> Result<Page<KeyRow>, Error> {
+    if let Some(behind) = span.behind() {
+        // An unknown one would look like the end of the list.
+        find(pool, behind).await.map_err(|error| match error {
+            Error::NotFound { .. } => Error::invalid("cursor", "is not one that was handed out"),
+            error => error,
+        })?;
+    }
     let rows = sqlx::query_as!(
         KeyRow,
         "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at
-         FROM api_key WHERE $1::text IS NULL OR account_id = $1
-         ORDER BY created_at, api_key_id LIMIT $2",
+         FROM api_key
+         WHERE ($1::text IS NULL OR account_id = $1)
+           AND ($2::text IS NULL OR (created_at, api_key_id) >
+                (SELECT k.created_at, k.api_key_id FROM api_key k WHERE k.api_key_id = $2))
+         ORDER BY created_at, api_key_id LIMIT $3",
         account_id,
-        KEYS_LISTED_MAX
+        span.behind(),
+        span.rows_asked()
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows)
+    Ok(Page::of(rows, span, |row| row.api_key_id.clone()))
 }

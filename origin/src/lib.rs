@@ -15,6 +15,11 @@ pub mod error;
 pub mod database;
 pub mod signing;
 pub mod https;
+pub mod page;
+pub mod audit;
+
+// Who may sign in.
+pub mod person;
 
 // Who pays, and for how much.
 pub mod journal;

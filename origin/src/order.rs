@@ -10,9 +10,11 @@ use meter::outcome::Source;
 use meter::wire::book::PriceDoc;
 use meter::wire::pull::ActionDoc;
 use meter::wire::stored::UsageDoc;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
+use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
 use crate::error::Error;
@@ -21,8 +23,6 @@ use crate::read::open;
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 1_000;
-/// Longest name of who decides, in characters.
-const ACTOR_CHARS_MAX: usize = 200;
 
 /// An order to be given.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub struct NewOrder {
     /// Why, in a sentence.
     pub reason: String,
     /// By whom.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// Who decides.
@@ -59,7 +59,7 @@ impl By {
 }
 
 /// An order that was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderRow {
     /// About which call.
     pub call_id: String,
@@ -81,16 +81,12 @@ pub struct OrderRow {
     /// Whose decision it is: `operator` or `bill`.
     pub source: String,
     /// When.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "clock::serialize")]
     pub created_at: DateTime<Utc>,
 }
 
-fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&clock::text(*time))
-}
-
 /// What came of giving an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Given {
     /// The order that stands.
     #[serde(flatten)]
@@ -115,13 +111,10 @@ struct Posted {
 
 impl NewOrder {
     fn check(&self) -> Result<(), Error> {
-        for (field, text, max) in
-            [("reason", &self.reason, REASON_CHARS_MAX), ("by", &self.actor, ACTOR_CHARS_MAX)]
-        {
-            let blank = text.trim().is_empty() || text.contains('\0');
-            if blank || text.chars().count() > max {
-                return Err(Error::invalid(field, format!("must have 1 to {max} characters")));
-            }
+        let blank = self.reason.trim().is_empty() || self.reason.contains('\0');
+        if blank || self.reason.chars().count() > REASON_CHARS_MAX {
+            let problem = format!("must have 1 to {REASON_CHARS_MAX} characters");
+            return Err(Error::invalid("reason", problem));
         }
         Ok(())
     }
@@ -214,6 +207,11 @@ pub async fn give_as(pool: &PgPool, new: &NewOrder, by: By) -> Result<Given, Err
     // It may have been posted while we waited for the lock under which its journal is posted.
     refuse_posted(call, posted(&mut tx, call).await?.as_ref())?;
     if let Some(order) = insert(&mut tx, new, by, &journal, revision).await? {
+        // What upstream's bill decides is no act of anybody's; its order says so itself.
+        if by == By::Operator {
+            let detail = audit::document(&order)?;
+            audit::record(&mut tx, &new.actor, Act::CallOrder, call, &detail).await?;
+        }
         tx.commit().await?;
         return Ok(Given { order, was_there: false });
     }
@@ -332,7 +330,7 @@ async fn insert(
         output,
         total,
         new.reason,
-        new.actor,
+        new.actor.name(),
         revision,
         by.name()
     )

@@ -8,11 +8,33 @@ use std::collections::BTreeMap;
 
 use meter::price::PriceBook;
 use meter::wire::book::BookDoc;
+use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
+use crate::audit::{self, Act, Actor};
 use crate::database::Tx;
 use crate::error::Error;
+
+/// A price, as the API documents it: the same as [`meter::wire::book::PriceDoc`], which knows nothing
+/// of documents.
+#[derive(ToSchema)]
+#[schema(as = Price)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "it describes a type of the rules")]
+pub enum PriceSchema {
+    /// The same for every call.
+    PerCall { amount_nanos: i64 },
+    /// By tokens in and out.
+    PerToken { input_nanos_per_million: i64, output_nanos_per_million: i64 },
+    /// By the operation's own unit.
+    PerUnit { amount_nanos: i64 },
+    /// What the work cost upstream, times a margin, rounded up to a whole step.
+    CostPlus { margin_ppm: u32, step_nanos: i64 },
+    /// Nothing.
+    Free,
+}
 
 /// A change that was asked for.
 pub enum Changed {
@@ -66,7 +88,7 @@ pub async fn books(
 /// Makes a new book out of the newest one, in force at once in every journal.
 pub async fn change(
     pool: &PgPool,
-    actor: &str,
+    actor: &Actor,
     reason: &str,
     change: impl FnOnce(&mut PriceBook),
 ) -> Result<Changed, Error> {
@@ -88,12 +110,14 @@ pub async fn change(
         "INSERT INTO price_book (price_book_id, document, actor, reason) VALUES ($1, $2, $3, $4)",
         i32::try_from(book.version)?,
         Json(&doc) as _,
-        actor,
+        actor.name(),
         reason
     )
     .execute(&mut *tx)
     .await?;
     put_in_force(&mut tx, None).await?;
+    let version = book.version.to_string();
+    audit::record(&mut tx, actor, Act::PriceChange, &version, &json!({ "reason": reason })).await?;
     tx.commit().await?;
     Ok(Changed::To(book))
 }

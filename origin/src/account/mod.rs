@@ -6,10 +6,12 @@ pub mod zone;
 use chrono_tz::Tz;
 use meter::account::{Overdraft, Status};
 use meter::ids::{CredentialName, Group};
-use meter::money::Nanos;
+use meter::money::{NANOS_PER_QUOTA, Nanos};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
+use utoipa::ToSchema;
 
+use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
 use crate::draw;
@@ -17,12 +19,15 @@ use crate::error::Error;
 use crate::journal;
 use crate::ledger::credit::{CreditKind, NewCredit};
 use crate::ledger::post;
+use crate::page::{Page, Span};
 
 use settings::{SettingsChange, TIME_ZONE_DEFAULT, To};
 use zone::DayOffset;
 
-/// Most accounts in one list.
+/// Most accounts that a command lists.
 pub const ACCOUNTS_LISTED_MAX: i64 = 10_000;
+/// What a new account starts with unless somebody says otherwise: a million tokens.
+pub const GRANT_DEFAULT: Nanos = Nanos::new(1_000_000 * NANOS_PER_QUOTA);
 /// Longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 
@@ -41,11 +46,11 @@ pub struct NewAccount {
     /// What is set for it, other than what every account begins with.
     pub settings: SettingsChange,
     /// Who makes it.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// An account and its sums.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountRow {
     /// Its id.
     pub account_id: String,
@@ -162,6 +167,8 @@ pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error>
     let zone = new.settings.time_zone.or(Some(TIME_ZONE_DEFAULT));
     let settings = SettingsChange { time_zone: zone, ..new.settings };
     write_settings(&mut tx, &id, &settings).await?;
+    let made = find(&mut *tx, &id).await?;
+    audit::record(&mut tx, &new.actor, Act::AccountCreate, &id, &audit::document(&made)?).await?;
     if new.grant > Nanos::ZERO {
         let grant = NewCredit {
             account: id.clone(),
@@ -182,10 +189,12 @@ pub async fn change(
     pool: &PgPool,
     account: &AccountRow,
     change: &AccountChange,
+    actor: &Actor,
 ) -> Result<AccountRow, Error> {
     change.settings.check()?;
     let mut tx = Tx::begin(pool, "change_account").await?;
     let revision = journal::bump(&mut tx, &account.journal_id).await?;
+    let before = find(&mut *tx, &account.account_id).await?;
     let overdraft = change.overdraft.map(overdraft_column);
     let changed = sqlx::query!(
         "UPDATE account SET
@@ -207,6 +216,9 @@ pub async fn change(
         return Err(missing(&account.account_id));
     }
     write_settings(&mut tx, &account.account_id, &change.settings).await?;
+    let after = find(&mut *tx, &account.account_id).await?;
+    let detail = audit::changes(&before, &after)?;
+    audit::record(&mut tx, actor, Act::AccountChange, &account.account_id, &detail).await?;
     tx.commit().await?;
     find(pool, &account.account_id).await
 }
@@ -259,7 +271,7 @@ fn missing(name: &str) -> Error {
 }
 
 /// The account with this id or name. An id is never taken for a name.
-pub async fn find(pool: &PgPool, id_or_name: &str) -> Result<AccountRow, Error> {
+pub async fn find(executor: impl PgExecutor<'_>, id_or_name: &str) -> Result<AccountRow, Error> {
     let row = sqlx::query_as!(
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
@@ -273,13 +285,17 @@ pub async fn find(pool: &PgPool, id_or_name: &str) -> Result<AccountRow, Error> 
            ORDER BY a.account_id = $1 DESC LIMIT 1"#,
         id_or_name
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     row.ok_or_else(|| missing(id_or_name))
 }
 
-/// All accounts, oldest first.
-pub async fn list(pool: &PgPool) -> Result<Vec<AccountRow>, Error> {
+/// A page of accounts, oldest first.
+pub async fn list(pool: &PgPool, span: &Span) -> Result<Page<AccountRow>, Error> {
+    if let Some(behind) = span.behind() {
+        // An unknown one would look like the end of the list.
+        find_exactly(pool, behind).await?;
+    }
     let rows = sqlx::query_as!(
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
@@ -289,10 +305,21 @@ pub async fn list(pool: &PgPool) -> Result<Vec<AccountRow>, Error> {
                   coalesce(b.spent_nanos, 0) AS "spent_nanos!",
                   coalesce(b.entries, 0) AS "entries!"
            FROM account a LEFT JOIN balance b USING (account_id)
-           ORDER BY a.created_at, a.account_id LIMIT $1"#,
-        ACCOUNTS_LISTED_MAX
+           WHERE $1::text IS NULL OR (a.created_at, a.account_id) >
+                 (SELECT c.created_at, c.account_id FROM account c WHERE c.account_id = $1)
+           ORDER BY a.created_at, a.account_id LIMIT $2"#,
+        span.behind(),
+        span.rows_asked()
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows)
+    Ok(Page::of(rows, span, |row| row.account_id.clone()))
+}
+
+async fn find_exactly(pool: &PgPool, id: &str) -> Result<(), Error> {
+    let found = sqlx::query_scalar!("SELECT 1 FROM account WHERE account_id = $1", id);
+    match found.fetch_optional(pool).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid("cursor", "is not one that was handed out")),
+    }
 }

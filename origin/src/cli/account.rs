@@ -4,19 +4,20 @@ use clap::{ArgGroup, Args, Subcommand};
 use meter::account::{Overdraft, Status};
 use meter::ids::Group;
 use meter::money::Nanos;
-use serde::Serialize;
 use sqlx::PgPool;
 
-use crate::account::{self, AccountChange, AccountRow, NewAccount};
+use crate::account::{self, ACCOUNTS_LISTED_MAX, AccountChange, AccountRow, NewAccount};
+use crate::audit::Actor;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
 use crate::ledger::credit::{self, CreditKind, NewCredit};
-use crate::read::balance::Balance;
+use crate::page::Span;
+use crate::read::account::AccountTold;
 
 use super::answer::table;
 use super::settings::{self, Settings};
-use super::{ACTOR, Answer, amount};
+use super::{Answer, amount};
 
 /// What can be done with accounts.
 #[derive(Subcommand)]
@@ -118,68 +119,46 @@ pub(super) struct Credit {
     database: DatabaseSettings,
 }
 
-/// An account and its balance, printed.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    account: AccountRow,
-    balance_nanos: i64,
-    balance_quota: String,
-    token_balance: i64,
-    arrears: bool,
-}
-
-impl Shown {
-    fn of(account: AccountRow) -> Result<Self, Error> {
-        let (credits, spent) = (account.credits_nanos, account.spent_nanos);
-        let (credits, spent) = (Nanos::new(credits), Nanos::new(spent));
-        let balance = Balance::of(Some(&account.account_id), credits, spent, account.entries)?;
-        Ok(Self {
-            account,
-            balance_nanos: balance.balance_nanos,
-            balance_quota: balance.balance_quota,
-            token_balance: balance.token_balance,
-            arrears: balance.arrears,
-        })
-    }
-
-    fn overdraft(&self) -> String {
-        match self.account.overdraft_nanos {
-            None => "unlimited".to_owned(),
-            Some(limit) => Nanos::new(limit).in_quota().to_string(),
-        }
-    }
-
-    fn answer(self) -> Result<Answer, Error> {
-        let AccountRow { account_id, name, journal_id, status, group_name, entries, .. } =
-            &self.account;
-        let text = format!(
-            "{account_id}  {name}\n  status     {status}\n  group      {group_name}\n  \
-             journal    {journal_id}\n  overdraft  {}\n  balance    {} quota after {entries} calls\n{}",
-            self.overdraft(),
-            self.balance_quota,
-            settings::lines(&self.account)
-        );
-        Answer::new(&self, text)
-    }
+/// The account, printed.
+fn answer(told: &AccountTold) -> Result<Answer, Error> {
+    let AccountRow {
+        account_id,
+        name,
+        journal_id,
+        status,
+        group_name,
+        entries,
+        overdraft_nanos,
+        ..
+    } = &told.account;
+    let overdraft = overdraft_nanos
+        .map_or_else(|| "unlimited".to_owned(), |limit| Nanos::new(limit).in_quota().to_string());
+    let text = format!(
+        "{account_id}  {name}\n  status     {status}\n  group      {group_name}\n  \
+         journal    {journal_id}\n  overdraft  {overdraft}\n  balance    {} quota after {entries} \
+         calls\n{}",
+        told.balance_quota,
+        settings::lines(&told.account)
+    );
+    Answer::new(told, text)
 }
 
 impl AccountCommand {
-    pub(super) async fn run(self) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         match self {
-            Self::Create(create) => create.run().await,
+            Self::Create(create) => create.run(actor).await,
             Self::List(database) => list(&database).await,
             Self::Show(show) => {
                 let pool = database::pool(&show.database.database_url)?;
-                Shown::of(account::find(&pool, &show.account).await?)?.answer()
+                answer(&AccountTold::of(account::find(&pool, &show.account).await?)?)
             }
-            Self::Set(set) => set.run().await,
+            Self::Set(set) => set.run(actor).await,
         }
     }
 }
 
 impl Create {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let new = NewAccount {
             name: self.name,
@@ -188,17 +167,17 @@ impl Create {
             grant: self.grant_tokens,
             journal: self.journal,
             settings: self.settings.into(),
-            actor: ACTOR.to_owned(),
+            actor: actor.clone(),
         };
-        Shown::of(account::create(&pool, new).await?)?.answer()
+        answer(&AccountTold::of(account::create(&pool, new).await?)?)
     }
 }
 
 async fn list(settings: &DatabaseSettings) -> Result<Answer, Error> {
     let pool = database::pool(&settings.database_url)?;
-    let rows = account::list(&pool).await?;
-    let shown = rows.into_iter().map(Shown::of).collect::<Result<Vec<_>, _>>()?;
-    let line = |shown: &Shown| {
+    let rows = account::list(&pool, &Span::first(ACCOUNTS_LISTED_MAX)).await?.items;
+    let shown = rows.into_iter().map(AccountTold::of).collect::<Result<Vec<_>, _>>()?;
+    let line = |shown: &AccountTold| {
         [
             shown.account.account_id.clone(),
             shown.account.name.clone(),
@@ -214,17 +193,17 @@ async fn list(settings: &DatabaseSettings) -> Result<Answer, Error> {
 }
 
 impl Set {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let Change { group, overdraft, status, settings } = self.change;
         let account = account::find(&pool, &self.account).await?;
         let change = AccountChange { status, group, overdraft, settings: settings.into() };
-        Shown::of(account::change(&pool, &account, &change).await?)?.answer()
+        answer(&AccountTold::of(account::change(&pool, &account, &change, actor).await?)?)
     }
 }
 
 impl Credit {
-    pub(super) async fn run(self) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool: PgPool = database::pool(&self.database.database_url)?;
         let account = account::find(&pool, &self.account).await?;
         let new = NewCredit {
@@ -232,7 +211,7 @@ impl Credit {
             kind: self.kind,
             amount: self.amount,
             reason: self.reason,
-            actor: ACTOR.to_owned(),
+            actor: actor.clone(),
             reference: self.reference,
         };
         let row = credit::give(&pool, &new).await?;

@@ -5,13 +5,14 @@ use meter::ids::{CallId, JournalName};
 use meter::usage::{TOKENS_MAX, Usage};
 use meter::wire::pull::ActionDoc;
 
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
 use crate::order::{self, Given, NewOrder};
 
-use super::{ACTOR, Answer};
+use super::Answer;
 
 /// What can be done with calls.
 #[derive(Subcommand)]
@@ -56,9 +57,9 @@ pub(super) struct Ordered {
     /// Why, in a sentence
     #[arg(long)]
     reason: String,
-    /// Who decides, as it is recorded
-    #[arg(long, value_name = "NAME", default_value = ACTOR)]
-    by: String,
+    /// Who decides, as it is recorded; the actor unless named
+    #[arg(long, value_name = "NAME", value_parser = super::actor)]
+    by: Option<Actor>,
     /// The journal that has the call; needed when none lists it as open
     #[arg(long)]
     journal: Option<JournalName>,
@@ -67,23 +68,24 @@ pub(super) struct Ordered {
 }
 
 impl CallCommand {
-    pub(super) async fn run(self) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         match self {
             Self::Settle(Settle { used, ordered }) => {
                 let Used { tokens, input_tokens, output_tokens } = used;
                 let usage = Usage::from_counts(input_tokens, output_tokens, tokens);
-                ordered.run(ActionDoc::Settle { usage: usage.map(Into::into) }).await
+                ordered.run(ActionDoc::Settle { usage: usage.map(Into::into) }, actor).await
             }
-            Self::Release(ordered) => ordered.run(ActionDoc::Release).await,
+            Self::Release(ordered) => ordered.run(ActionDoc::Release, actor).await,
         }
     }
 }
 
 impl Ordered {
-    async fn run(self, action: ActionDoc) -> Result<Answer, Error> {
+    async fn run(self, action: ActionDoc, actor: &Actor) -> Result<Answer, Error> {
         let Self { call, reason, by, journal, database } = self;
         let pool = database::pool(&database.database_url)?;
-        let new = NewOrder { call, action, journal, reason, actor: by };
+        let new =
+            NewOrder { call, action, journal, reason, actor: by.unwrap_or_else(|| actor.clone()) };
         let given = order::give(&pool, &new).await?;
         let text = text(&given);
         Answer::new(&given, text)

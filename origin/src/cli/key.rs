@@ -3,11 +3,13 @@
 use clap::{Args, Subcommand};
 
 use crate::account;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::{DatabaseSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
-use crate::key::{self, KeyRow};
+use crate::key::{self, KEYS_LISTED_MAX, KeyRow, NewKey};
+use crate::page::Span;
 use crate::signing::Signer;
 
 use super::Answer;
@@ -66,13 +68,13 @@ pub(super) struct Revoke {
 }
 
 impl KeyCommand {
-    pub(super) async fn run(self) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         match self {
-            Self::Issue(issue) => issue.run().await,
+            Self::Issue(issue) => issue.run(actor).await,
             Self::List(list) => list.run().await,
             Self::Revoke(revoke) => {
                 let pool = database::pool(&revoke.database.database_url)?;
-                let row = key::revoke(&pool, &revoke.key_id, clock::now()).await?;
+                let row = key::revoke(&pool, &revoke.key_id, clock::now(), actor).await?;
                 Answer::new(&row, format!("Key {} is revoked.", row.api_key_id))
             }
         }
@@ -80,13 +82,14 @@ impl KeyCommand {
 }
 
 impl Issue {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let signer = Signer::parse(&self.signing.signing_key)?;
         let pool = database::pool(&self.database.database_url)?;
         let account = account::find(&pool, &self.account).await?;
         let now = clock::now();
         let expires_at = self.expires_in.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)));
-        let issued = key::issue(&pool, &signer, &account, &self.name, now, expires_at).await?;
+        let new = NewKey { account: &account, name: &self.name, expires_at };
+        let issued = key::issue(&pool, &signer, &new, now, actor).await?;
         let text = format!(
             "{}\n\nThis is key {} of {}. It is shown once and stored nowhere.",
             issued.key, issued.key_id, issued.account_id
@@ -102,7 +105,8 @@ impl List {
             Some(account) => Some(account::find(&pool, account).await?.account_id),
             None => None,
         };
-        let rows = key::list(&pool, account.as_deref()).await?;
+        let span = Span::first(KEYS_LISTED_MAX);
+        let rows = key::list(&pool, account.as_deref(), &span).await?.items;
         let lines: Vec<_> = rows.iter().map(line).collect();
         let heading = ["key", "account", "name", "created", "expires", "revoked", "last used"];
         Answer::new(&rows, table(heading, &lines))

@@ -6,8 +6,10 @@
 //! 0 when it went well, 1 when it failed, 2 when it was called wrongly, 3 when findings are open.
 
 mod account;
+mod admin;
 mod amount;
 mod answer;
+mod audit;
 mod call;
 mod explain;
 mod key;
@@ -21,13 +23,11 @@ mod tables;
 
 use clap::{Parser, Subcommand};
 
+use crate::audit::{self as audit_log, Actor, Via};
 use crate::config::{DatabaseSettings, LogFormat};
 use crate::error::Error;
 
 pub use answer::Answer;
-
-/// Who changes things from here, as the ledger records it.
-const ACTOR: &str = "cli";
 
 /// Weir's origin: pulls what was metered at the edge, keeps the books, answers for them.
 #[derive(Parser)]
@@ -37,8 +37,26 @@ pub struct Cli {
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,
+    /// Who acts, as the ledger and the audit log record it; the operating system's user by default
+    #[arg(long, global = true, env = "WEIR_ACTOR", value_name = "NAME", value_parser = actor)]
+    actor: Option<Actor>,
     #[command(subcommand)]
     command: Command,
+}
+
+fn actor(text: &str) -> Result<Actor, String> {
+    let bound = audit_log::NAME_CHARS_MAX;
+    match text.trim() {
+        "" => Err("is empty".to_owned()),
+        text if text.chars().count() > bound => Err(format!("is longer than {bound} characters")),
+        text => Ok(Actor::new(text, Via::Cli)),
+    }
+}
+
+/// Whoever the operating system says runs this; where it does not say, the way in is all we know.
+fn os_user() -> Actor {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    Actor::new(&named.unwrap_or_default(), Via::Cli)
 }
 
 #[derive(Subcommand)]
@@ -55,6 +73,11 @@ enum Command {
                             JSON array, are the public keys that the edge is configured with."
     )]
     SigningKey,
+    /// Add, list and remove the people who may sign in, and set their passwords
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// List what administrators did, newest first
+    Audit(audit::Audit),
     /// Make, list, show and change accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -91,16 +114,19 @@ impl Cli {
 
     /// Runs the command.
     pub async fn run(self) -> Result<Answer, Error> {
+        let actor = self.actor.unwrap_or_else(os_user);
         match self.command {
+            Command::Admin(admin) => admin.run(&actor).await,
+            Command::Audit(audit) => audit.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Migrate(database) => setup::migrate(&database).await,
             Command::Reconcile(reconcile) => reconcile.run().await,
             Command::SigningKey => setup::signing_key(),
-            Command::Account(account) => account.run().await,
-            Command::Key(key) => key.run().await,
-            Command::Credit(credit) => credit.run().await,
-            Command::Price(price) => price.run().await,
-            Command::Call(call) => call.run().await,
+            Command::Account(account) => account.run(&actor).await,
+            Command::Key(key) => key.run(&actor).await,
+            Command::Credit(credit) => credit.run(&actor).await,
+            Command::Price(price) => price.run(&actor).await,
+            Command::Call(call) => call.run(&actor).await,
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),
             Command::Outcomes => tables::outcomes(),

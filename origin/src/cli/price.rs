@@ -10,13 +10,14 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::account;
+use crate::audit::Actor;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
 use crate::price::{self, Changed};
 
 use super::answer::table;
-use super::{ACTOR, Answer, amount};
+use super::{Answer, amount};
 
 /// Nanos of the currency in one part per million, for printing a ratio as a decimal.
 const NANOS_PER_PPM: i64 = 1_000;
@@ -130,17 +131,17 @@ pub(super) struct SetGroup {
 }
 
 impl PriceCommand {
-    pub(super) async fn run(self) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         match self {
-            Self::Set(set) => set.run().await,
-            Self::Unset(unset) => unset.run().await,
+            Self::Set(set) => set.run(actor).await,
+            Self::Unset(unset) => unset.run(actor).await,
             Self::List(settings) => {
                 let pool = database::pool(&settings.database_url)?;
                 let mut connection = pool.acquire().await?;
                 let book = price::newest(&mut connection).await?;
                 Answer::new(&BookDoc::from(&book), text(&book))
             }
-            Self::Group(group) => group.run().await,
+            Self::Group(group) => group.run(actor).await,
         }
     }
 }
@@ -187,7 +188,7 @@ impl HowMuch {
 }
 
 impl Set {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let scope = self.of.scope(&pool).await?;
         let price = self.how_much.price();
@@ -195,12 +196,12 @@ impl Set {
         let set = |book: &mut PriceBook| {
             book.prices.insert(scope, price);
         };
-        answer(price::change(&pool, ACTOR, &reason, set).await?)
+        answer(price::change(&pool, actor, &reason, set).await?)
     }
 }
 
 impl Unset {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let scope = self.of.scope(&pool).await?;
         if matches!(scope, Scope::Coze | Scope::Dify) {
@@ -211,12 +212,12 @@ impl Unset {
         let unset = |book: &mut PriceBook| {
             book.prices.remove(&scope);
         };
-        answer(price::change(&pool, ACTOR, &reason, unset).await?)
+        answer(price::change(&pool, actor, &reason, unset).await?)
     }
 }
 
 impl SetGroup {
-    async fn run(self) -> Result<Answer, Error> {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let reason = format!("set group {} to ratio {}", self.name, ratio_text(self.ratio));
         let set = |book: &mut PriceBook| {
@@ -227,7 +228,7 @@ impl SetGroup {
                 book.groups.insert(self.name.clone(), self.ratio)
             };
         };
-        answer(price::change(&pool, ACTOR, &reason, set).await?)
+        answer(price::change(&pool, actor, &reason, set).await?)
     }
 }
 

@@ -46,7 +46,7 @@ impl Serve {
         let ServeSettings { listen, pull_interval_ms: interval_ms, admin_user, .. } = self.settings;
         let admin = self.settings.admin_password.map(|secret| Admin::new(&admin_user, &secret));
         let process = Process { began, interval_ms };
-        let site = Arc::new(Site { pool: pool.clone(), signer, admin, process });
+        let site = Arc::new(Site::new(pool.clone(), signer, admin, process));
 
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind(listen)

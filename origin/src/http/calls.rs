@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::request::Parts;
+use axum::extract::{Query, State};
 use meter::ids::CallId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::clock;
 use crate::error::Error;
@@ -14,24 +15,41 @@ use crate::read::explain::{self, Explanation};
 use crate::read::open::{self, OpenCalls};
 
 use super::authenticate::Viewer;
-use super::parameters::Parameters;
+use super::document::ReadErrors;
+use super::parameters::{Paged, Parameters};
+use super::path::Named;
 use super::{Pairs, Site};
 
-/// The call that a path names. What cannot be a call's id is nobody's call.
-pub(super) struct Named(CallId);
-
-impl FromRequestParts<Arc<Site>> for Named {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Error> {
-        let Ok(Path(text)) = Path::<String>::from_request_parts(parts, site).await else {
-            return Err(Error::NoRoute);
-        };
-        text.parse().map(Self).map_err(|_| Error::CallUnknown(text))
-    }
+pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(open))
+        .routes(routes!(one))
+        .routes(routes!(explain))
 }
 
-pub(super) async fn list(
+/// The call that a path names. What cannot be a call's id is nobody's call.
+fn call_id(text: String) -> Result<CallId, Error> {
+    text.parse().map_err(|_| Error::CallUnknown(text))
+}
+
+/// List calls
+///
+/// Newest first. A caller sees those of its own account.
+#[utoipa::path(
+    get, path = "/api/v1/calls", tag = "calls",
+    params(
+        ("account" = Option<String>, Query, description = "An account, by id or name."),
+        ("workflow" = Option<String>, Query, description = "Only calls of this workflow."),
+        ("bot" = Option<String>, Query, description = "Only calls of this bot."),
+        ("operation" = Option<String>, Query, description = "Only this operation."),
+        ("key" = Option<String>, Query, description = "Only with this key, by id."),
+        ("ending" = Option<String>, Query, description = "`settled`, `released` or `expired`."),
+        Paged
+    ),
+    responses((status = 200, description = "A page.", body = Calls), ReadErrors)
+)]
+async fn list(
     State(site): State<Arc<Site>>,
     viewer: Viewer,
     Query(pairs): Pairs,
@@ -54,7 +72,15 @@ pub(super) async fn list(
     Ok(Json(calls::read(&site.pool, &filter, behind, limit).await?))
 }
 
-pub(super) async fn open(
+/// List the calls that are still open
+///
+/// Oldest first, as their journals told them last.
+#[utoipa::path(
+    get, path = "/api/v1/calls/open", tag = "calls",
+    params(("account" = Option<String>, Query, description = "An account, by id or name.")),
+    responses((status = 200, description = "The open calls.", body = OpenCalls), ReadErrors)
+)]
+async fn open(
     State(site): State<Arc<Site>>,
     viewer: Viewer,
     Query(pairs): Pairs,
@@ -66,25 +92,39 @@ pub(super) async fn open(
     Ok(Json(open::read(&site.pool, account.as_deref(), clock::now()).await?))
 }
 
-pub(super) async fn one(
+/// One call
+#[utoipa::path(
+    get, path = "/api/v1/calls/{call}", tag = "calls",
+    params(("call" = String, Path, description = "The call's id.")),
+    responses((status = 200, description = "The call.", body = Call), ReadErrors)
+)]
+async fn one(
     State(site): State<Arc<Site>>,
     viewer: Viewer,
     Named(call): Named,
     Query(pairs): Pairs,
 ) -> Result<Json<Call>, Error> {
     Parameters::new(pairs)?.end()?;
+    let call = call_id(call)?;
     let account = viewer.account(&site.pool, None).await?;
     let found = calls::one(&site.pool, account.as_deref(), call.as_str()).await?;
     found.map(Json).ok_or_else(|| Error::CallUnknown(call.to_string()))
 }
 
-pub(super) async fn explain(
+/// Why a call stands as it does
+#[utoipa::path(
+    get, path = "/api/v1/calls/{call}/explain", tag = "calls",
+    params(("call" = String, Path, description = "The call's id.")),
+    responses((status = 200, description = "The explanation.", body = Explanation), ReadErrors)
+)]
+async fn explain(
     State(site): State<Arc<Site>>,
     viewer: Viewer,
     Named(call): Named,
     Query(pairs): Pairs,
 ) -> Result<Json<Explanation>, Error> {
     Parameters::new(pairs)?.end()?;
+    let call = call_id(call)?;
     let account = viewer.account(&site.pool, None).await?;
     Ok(Json(explain::read(&site.pool, account.as_deref(), &call, clock::now()).await?))
 }

@@ -1,32 +1,45 @@
 //! The way in over HTTP.
 //!
-//! Every path is listed in [`router`]; each handler reads who asks and what for, asks `read`, and
-//! answers JSON. Nothing is written here.
+//! One file per resource: its handlers, each with its own description, and a `routes` that lists them.
+//! [`router`] puts them together, and what they say of themselves becomes `/openapi.json`. A handler
+//! says who may ask by what it takes (see [`authenticate`]), reads what was asked, has it done by the
+//! module that knows how, and answers JSON.
 
+mod accounts;
+mod audit;
 mod authenticate;
+mod body;
+mod bootstrap;
 mod calls;
+mod document;
+mod health;
+mod origin;
 mod parameters;
+mod path;
+mod session;
+mod usage;
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Query;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::clock;
 use crate::error::Error;
-use crate::read::balance::{self, Balance};
-use crate::read::days::Days;
-use crate::read::health::{self, Process};
-use crate::read::summary::{self, Summary};
+use crate::person::attempts::Attempts;
+use crate::read::health::Process;
 use crate::signing::Signer;
 
-pub use authenticate::Admin;
-use authenticate::Viewer;
-use parameters::Parameters;
+pub use bootstrap::Admin;
 
 /// What every request needs.
 pub struct Site {
@@ -34,64 +47,57 @@ pub struct Site {
     pub pool: PgPool,
     /// Recognises callers' keys.
     pub signer: Arc<Signer>,
-    /// Who sees everything; nobody when it is not configured.
+    /// The administrator that the environment names; nobody when it names none.
     pub admin: Option<Admin>,
     /// What the process knows of itself.
     pub process: Process,
+    attempts: Attempts,
+    logins: Semaphore,
+}
+
+impl Site {
+    /// A site where nobody has tried to sign in yet.
+    pub fn new(pool: PgPool, signer: Arc<Signer>, admin: Option<Admin>, process: Process) -> Self {
+        let logins = Semaphore::new(session::LOGINS_AT_ONCE_MAX);
+        Self { pool, signer, admin, process, attempts: Attempts::default(), logins }
+    }
 }
 
 /// Everything that is served.
 pub fn router(site: Arc<Site>) -> Router {
-    Router::new()
-        .route("/health", get(health))
-        .route("/api/v1/token-usage/balance", get(balance))
-        .route("/api/v1/token-usage/summary", get(summary))
-        .route("/api/v1/calls", get(calls::list))
-        .route("/api/v1/calls/open", get(calls::open))
-        .route("/api/v1/calls/{call}", get(calls::one))
-        .route("/api/v1/calls/{call}/explain", get(calls::explain))
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_route)
+    let (router, document) = resources().split_for_parts();
+    let document = Arc::new(document);
+    router
+        .route("/openapi.json", get(async move || Json(document)))
+        .fallback(async || Error::NoRoute)
+        .method_not_allowed_fallback(async || Error::NoMethod)
+        .layer(body::limit())
+        .layer(map_response(with_headers))
         .with_state(site)
+}
+
+/// What is served, described.
+pub fn document() -> Document {
+    resources().into_openapi()
+}
+
+fn resources() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::with_openapi(document::Common::openapi())
+        .merge(health::routes())
+        .merge(session::routes())
+        .merge(usage::routes())
+        .merge(calls::routes())
+        .merge(accounts::routes())
+        .merge(audit::routes())
+}
+
+/// What is told to whoever asks is nobody else's, and is what it says it is.
+async fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// The query string, as it came.
 type Pairs = Query<Vec<(String, String)>>;
-
-async fn no_route() -> Error {
-    Error::NoRoute
-}
-
-async fn health(State(site): State<Arc<Site>>) -> Response {
-    let health = health::read(&site.pool, site.process, clock::now()).await;
-    let status = if health.is_down() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(health)).into_response()
-}
-
-async fn balance(
-    State(site): State<Arc<Site>>,
-    viewer: Viewer,
-    Query(pairs): Pairs,
-) -> Result<Json<Balance>, Error> {
-    let mut parameters = Parameters::new(pairs)?;
-    let account = parameters.text("account")?;
-    parameters.end()?;
-    let account = viewer.account(&site.pool, account).await?;
-    Ok(Json(balance::read(&site.pool, account.as_deref()).await?))
-}
-
-async fn summary(
-    State(site): State<Arc<Site>>,
-    viewer: Viewer,
-    Query(pairs): Pairs,
-) -> Result<Json<Summary>, Error> {
-    let mut parameters = Parameters::new(pairs)?;
-    let account = parameters.text("account")?;
-    let (from, to) = (parameters.text("from")?, parameters.text("to")?);
-    let zone = parameters.text("tz")?;
-    parameters.end()?;
-    let now = clock::timestamp(clock::now())?;
-    let days = Days::read(from.as_deref(), to.as_deref(), zone.as_deref(), now)?;
-    let account = viewer.account(&site.pool, account).await?;
-    Ok(Json(summary::read(&site.pool, account.as_deref(), &days).await?))
-}

@@ -3,12 +3,27 @@
 //! A parameter that is misspelt, given twice or out of its bounds is refused by name, since an answer
 //! to a question that was not asked is worse than none.
 
+use utoipa::IntoParams;
+
 use crate::error::Error;
+use crate::page::{PAGE_ROWS_MAX, Span};
 
 /// Most parameters in one query.
 const PARAMETERS_MAX: usize = 20;
 /// Longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 200;
+
+/// The parameters of every list that comes in pages, as they are documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `Parameters::span` takes")]
+pub(super) struct Paged {
+    /// At most so many rows; 50 unless named.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// Where the page before said that this one begins.
+    cursor: Option<String>,
+}
 
 /// The parameters that were not taken yet.
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -49,6 +64,12 @@ impl Parameters {
         let number = text.parse().ok().filter(|number| (min..=max).contains(number));
         let problem = || Error::invalid(name, format!("is not a whole number from {min} to {max}"));
         number.map(Some).ok_or_else(problem)
+    }
+
+    /// Takes which page of a list is asked for.
+    pub(super) fn span(&mut self) -> Result<Span, Error> {
+        let limit = self.number("limit", 1, PAGE_ROWS_MAX)?;
+        Ok(Span::new(self.text("cursor")?, limit))
     }
 
     /// Refuses what is left over.

@@ -2,8 +2,11 @@
 
 use meter::money::Nanos;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
+use crate::audit::{self, Act, Actor};
 use crate::database::Tx;
 use crate::error::Error;
 use crate::ledger::post;
@@ -51,13 +54,13 @@ pub struct NewCredit {
     /// Why, in a sentence.
     pub reason: String,
     /// By whom.
-    pub actor: String,
+    pub actor: Actor,
     /// The payment, as its provider calls it. The same one is credited once.
     pub reference: Option<String>,
 }
 
 /// A credit that stands in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CreditRow {
     /// Its number.
     pub credit_id: i64,
@@ -100,6 +103,14 @@ pub async fn give(pool: &PgPool, new: &NewCredit) -> Result<CreditRow, Error> {
     let mut tx = Tx::begin(pool, "give_credit").await?;
     let row = post::credit(&mut tx, new).await?;
     if !row.was_there {
+        let detail = json!({
+            "credit_id": row.credit_id,
+            "kind": row.kind,
+            "amount_nanos": row.amount_nanos,
+            "reason": new.reason,
+            "reference": row.reference,
+        });
+        audit::record(&mut tx, &new.actor, Act::CreditGive, &new.account, &detail).await?;
         tx.commit().await?;
     }
     Ok(row)

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use meter::ids::{CallId, JournalName};
 use meter::reconcile::Finding;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::clock;
 use crate::error::Error;
@@ -14,7 +15,7 @@ use crate::error::Error;
 pub const FINDINGS_LISTED_MAX: i64 = 1_000;
 
 /// A finding that stands in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FindingRow {
     /// Its number.
     pub finding_id: i64,
@@ -31,14 +32,10 @@ pub struct FindingRow {
     /// What was expected and what was there.
     pub detail: String,
     /// When it was first noticed.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "clock::serialize")]
     pub found_at: DateTime<Utc>,
     /// How often it was noticed since.
     pub times_seen: i64,
-}
-
-fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&clock::text(*time))
 }
 
 /// Writes findings down. One that is open already is counted.

@@ -3,11 +3,12 @@
 use meter::money::{NANOS_PER_QUOTA, Nanos};
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 
 /// A balance in every unit people know, all of them exact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Balance {
     /// Whose; `None` for all accounts together.
     pub account: Option<String>,

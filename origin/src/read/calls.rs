@@ -13,9 +13,11 @@ use meter::wire::book::PriceDoc;
 use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 
 use crate::clock;
 use crate::error::Error;
+use crate::price::PriceSchema;
 
 /// Calls in a page that names no limit.
 pub const PAGE_CALLS_DEFAULT: i64 = 50;
@@ -74,7 +76,7 @@ impl Place {
 }
 
 /// One call, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are those of an entry, spelled out")]
 pub struct Call {
     pub call_id: String,
@@ -95,6 +97,7 @@ pub struct Call {
     pub code: Option<i64>,
     pub usage: Option<CallUsage>,
     pub source: String,
+    #[schema(value_type = PriceSchema)]
     pub price: PriceDoc,
     pub group: String,
     pub ratio: String,
@@ -110,7 +113,7 @@ pub struct Call {
 }
 
 /// A call's tokens, where known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are those of `Usage`")]
 pub struct CallUsage {
     pub input: Option<i64>,
@@ -122,7 +125,7 @@ pub struct CallUsage {
 }
 
 /// What a call cost upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallCost {
     /// How much, as an exact decimal.
     pub amount: String,
@@ -138,7 +141,7 @@ impl CallCost {
 }
 
 /// A page of calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Calls {
     /// Newest first.
     pub calls: Vec<Call>,

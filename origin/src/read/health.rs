@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use meter::time::UnixMs;
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use crate::clock;
 use crate::error::Error;
@@ -17,7 +18,7 @@ const PATIENCE_MS: u64 = 2_000;
 const STALE_INTERVALS: u64 = 6;
 
 /// What `/health` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`; `degraded` when a journal is stopped or not pulled; `down` when the database is away.
     pub status: &'static str,
@@ -40,7 +41,7 @@ pub struct Health {
 }
 
 /// How a journal is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JournalHealth {
     /// Its name.
     pub name: String,

@@ -3,6 +3,7 @@
 //! Path: ledger → **read** → API. Everything here reads rows that were written in one transaction with
 //! each other, and writes none.
 
+pub mod account;
 pub mod balance;
 pub mod calls;
 pub mod days;

@@ -11,6 +11,7 @@ use meter::wire::explained::OpenDoc;
 use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 
 use crate::clock;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::error::Error;
 pub const OPEN_LISTED_MAX: i64 = 1_000;
 
 /// An open call, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OpenCall {
     /// The call.
     pub call_id: String,
@@ -62,7 +63,7 @@ pub struct OpenCall {
 }
 
 /// The open calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OpenCalls {
     /// Oldest first.
     pub calls: Vec<OpenCall>,

@@ -9,6 +9,7 @@
 use meter::money::Nanos;
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::read::balance::{self, Balance};
@@ -18,7 +19,7 @@ use crate::read::days::Days;
 pub const SUBJECTS_MAX: usize = 100;
 
 /// Sums over some calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sums {
     /// How many there were.
     pub calls: i64,
@@ -43,7 +44,7 @@ pub struct Sums {
 }
 
 /// The sums of one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DaySums {
     /// The day.
     pub day: String,
@@ -53,7 +54,7 @@ pub struct DaySums {
 }
 
 /// The sums of one subject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SubjectSums {
     /// `bot` or `workflow`.
     pub subject_kind: String,
@@ -65,7 +66,7 @@ pub struct SubjectSums {
 }
 
 /// A summary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Summary {
     /// Whose; `None` for all accounts together.
     pub account: Option<String>,

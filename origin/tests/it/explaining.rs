@@ -6,14 +6,12 @@ use meter::outcome::{Reading, Source};
 use meter::price::{Price, Scope, Terms};
 use meter::refusal::Reason;
 use meter::wire::explained::ExplainedDoc;
-use origin::clock;
-use origin::key;
 use origin::price;
 use serde_json::{Value, json};
 
 use crate::commands::{answer, weir, weir_with};
 use crate::facts::{BEGAN_MS, WORKFLOW, cost, run, still_open};
-use crate::tester::{J0, Tester};
+use crate::tester::{J0, Tester, actor};
 
 fn path(facts: &Facts) -> String {
     format!("/api/v1/calls/{}/explain", facts.call)
@@ -26,7 +24,7 @@ async fn a_posted_call_is_explained_from_its_terms_to_its_balance() {
     let vip = |book: &mut meter::price::PriceBook| {
         book.groups.insert("vip".parse().unwrap(), Ratio::from_ppm(1_200_000));
     };
-    price::change(&tester.pool, "test", "vip", vip).await.unwrap();
+    price::change(&tester.pool, &actor(), "vip", vip).await.unwrap();
     let first = run(1, &account.account_id, 1);
     let plain = run(2, &account.account_id, 365);
     let terms = Terms { book: 2, ratio: Ratio::from_ppm(1_200_000), ..plain.terms };
@@ -147,7 +145,7 @@ async fn the_price_that_applied_is_the_most_specific_one() {
     let set = |book: &mut meter::price::PriceBook| {
         book.prices.insert(Scope::Subject(WORKFLOW.parse().unwrap()), each);
     };
-    price::change(&tester.pool, "test", "a price", set).await.unwrap();
+    price::change(&tester.pool, &actor(), "a price", set).await.unwrap();
     let facts = run(1, &account, 365);
     let terms = Terms { book: 2, price: each, ..facts.terms };
     let facts = Facts { terms, amount: Nanos::new(5_000), ..facts };
@@ -210,8 +208,7 @@ async fn a_caller_learns_of_its_own_calls_only() {
     tester.pull().await.unwrap();
     let origin = tester.serve().await;
     for (account, status) in [(&one, 200), (&two, 404)] {
-        let issued = key::issue(&tester.pool, &tester.signer, account, "k", clock::now(), None);
-        let key = issued.await.unwrap().key;
+        let key = tester.key(account, None).await.key;
         for facts in [&posted, &open] {
             assert_eq!(origin.as_caller(&path(facts), &key).await.0, status);
         }

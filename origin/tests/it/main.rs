@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails; what is allowed in tests does not reach their helpers"
 )]
 
+mod auditing;
 mod commands;
 mod edge;
 mod explaining;
@@ -21,6 +22,8 @@ mod posting;
 mod pulling;
 mod reading;
 mod refusing;
+mod serving;
+mod signing_in;
 mod tables;
 mod telling;
 mod tester;

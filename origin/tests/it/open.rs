@@ -3,7 +3,6 @@
 use meter::money::Nanos;
 use meter::wire::pull::OPEN_CALLS_MAX;
 use origin::clock;
-use origin::key;
 use serde_json::{Value, json};
 
 use crate::commands::{answer, weir};
@@ -30,8 +29,7 @@ async fn open_calls_are_listed_to_whom_they_belong_until_their_journal_lists_the
         journal.open = vec![still_open(first), still_open(second)];
     });
     tester.pull().await.unwrap();
-    let issued = key::issue(&tester.pool, &tester.signer, &one, "k", clock::now(), None);
-    let key = issued.await.unwrap().key;
+    let key = tester.key(&one, None).await.key;
     let origin = tester.serve().await;
     let (status, own) = origin.as_caller("/api/v1/calls/open", &key).await;
     assert_eq!((status, calls(&own), &own["complete"]), (200, vec![of_one.as_str()], &json!(true)));

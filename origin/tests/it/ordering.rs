@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::commands::{answer, weir};
 use crate::edge::Fault;
 use crate::facts::{cost, run, still_open};
-use crate::tester::{J0, Sums, Tester};
+use crate::tester::{J0, Sums, Tester, actor};
 
 /// A tester with one account and one open call, which its journal lists.
 async fn with_an_open_call() -> (Tester, Facts) {
@@ -32,7 +32,7 @@ fn new(call: &str, action: ActionDoc) -> NewOrder {
         action,
         journal: None,
         reason: "upstream's console says so".to_owned(),
-        actor: "test".to_owned(),
+        actor: actor(),
     }
 }
 
@@ -160,7 +160,7 @@ async fn an_order_is_complete_or_refused() {
         (vec!["release", call], "--reason"),
         (vec!["release", call, "--reason", " "], "`reason`"),
         (vec!["release", call, "--reason", &long], "`reason`"),
-        (vec!["release", call, "--reason", "x", "--by", ""], "`by`"),
+        (vec!["release", call, "--reason", "x", "--by", ""], "--by"),
         (vec!["release", "not a call", "--reason", "x"], "not a call"),
         (vec!["release", call, "--tokens", "1", "--reason", "x"], "--tokens"),
     ] {

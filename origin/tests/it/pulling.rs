@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::edge::Fault;
 use crate::facts::{cost, run as call};
-use crate::tester::{J0, Sums, Tester, journal};
+use crate::tester::{J0, Sums, Tester, actor, journal};
 
 /// So long that nothing in a test happens because of it.
 const HOUR_MS: u64 = 3_600_000;
@@ -99,7 +99,7 @@ async fn all_journals_are_pulled_at_the_start_and_one_at_once_when_it_changes() 
             kind: CreditKind::TopUp,
             amount: cost(9),
             reason: "paid".to_owned(),
-            actor: "test".to_owned(),
+            actor: actor(),
             reference: None,
         };
         credit::give(&tester.pool, &paid).await.unwrap();

@@ -7,8 +7,6 @@ use meter::entry::{Ending, Facts};
 use meter::money::Nanos;
 use meter::request::Asked;
 use meter::time::UnixMs;
-use origin::clock;
-use origin::key;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 
@@ -16,8 +14,7 @@ use crate::facts::{BEGAN_MS, WORKFLOW, cost, run, to_workflow};
 use crate::tester::{J0, Tester, serve};
 
 async fn key_of(tester: &Tester, account: &origin::account::AccountRow) -> String {
-    let issued = key::issue(&tester.pool, &tester.signer, account, "k", clock::now(), None);
-    issued.await.unwrap().key
+    tester.key(account, None).await.key
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use meter::time::UnixMs;
 use meter::wire::claims::KeyClaims;
 use origin::clock;
 use origin::key;
+use origin::page::Span;
 use origin::signing::Signer;
 use serde_json::json;
 
-use crate::tester::{J0, Served, Tester};
+use crate::tester::{J0, Served, Tester, actor};
 
 const BALANCE: &str = "/api/v1/token-usage/balance";
 
@@ -46,7 +47,7 @@ async fn only_a_good_key_opens() {
     let pull = tester.signer.pull_token(&J0.parse().unwrap(), now).unwrap();
     refuses(&origin, &pull, "key_invalid").await;
 
-    let issued = key::issue(&tester.pool, &tester.signer, &account, "k", now, None).await.unwrap();
+    let issued = tester.key(&account, None).await;
     assert_eq!(origin.as_caller(BALANCE, &issued.key).await.0, 200);
     let bare = issued.key.strip_prefix("sk-").unwrap();
     assert_eq!(origin.as_caller(BALANCE, bare).await.0, 200);
@@ -59,9 +60,9 @@ async fn a_key_is_listed_without_the_key_and_refused_once_revoked() {
     let origin = tester.serve().await;
     let now = clock::now();
     let expires_at = Some(now.plus_ms(86_400_000));
-    let issued = key::issue(&tester.pool, &tester.signer, &account, "k", now, expires_at);
-    let issued = issued.await.unwrap();
-    let listed = key::list(&tester.pool, Some(&account.account_id)).await.unwrap();
+    let issued = tester.key(&account, expires_at).await;
+    let ten = Span::first(10);
+    let listed = key::list(&tester.pool, Some(&account.account_id), &ten).await.unwrap().items;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].api_key_id, issued.key_id);
     assert_eq!(listed[0].expires_at.map(clock::unix_ms), expires_at);
@@ -69,12 +70,13 @@ async fn a_key_is_listed_without_the_key_and_refused_once_revoked() {
     assert!(!printed.contains(issued.key.split('.').nth(2).unwrap()));
 
     assert_eq!(origin.as_caller(BALANCE, &issued.key).await.0, 200);
-    key::revoke(&tester.pool, &issued.key_id, now).await.unwrap();
+    key::revoke(&tester.pool, &issued.key_id, now, &actor()).await.unwrap();
     refuses(&origin, &issued.key, "key_revoked").await;
     let first = key::find(&tester.pool, &issued.key_id).await.unwrap().revoked_at;
-    let again = key::revoke(&tester.pool, &issued.key_id, now.plus_ms(5_000)).await.unwrap();
+    let again =
+        key::revoke(&tester.pool, &issued.key_id, now.plus_ms(5_000), &actor()).await.unwrap();
     assert_eq!(again.revoked_at, first, "revoked twice is revoked once");
-    assert!(key::revoke(&tester.pool, "key_nobody", now).await.is_err());
+    assert!(key::revoke(&tester.pool, "key_nobody", now, &actor()).await.is_err());
 }
 
 #[tokio::test]
@@ -82,8 +84,7 @@ async fn a_caller_cannot_name_another_account() {
     let tester = Tester::new().await;
     let (one, two) = (tester.account("one").await, tester.account("two").await);
     let origin = tester.serve().await;
-    let key = key::issue(&tester.pool, &tester.signer, &one, "k", clock::now(), None);
-    let key = key.await.unwrap().key;
+    let key = tester.key(&one, None).await.key;
     for path in [BALANCE, "/api/v1/calls", "/api/v1/token-usage/summary"] {
         let other = format!("{path}?account={}", two.account_id);
         check(&origin.as_caller(&other, &key).await, 403, "key_scope");
@@ -142,5 +143,8 @@ async fn what_is_not_served_is_refused_in_the_same_words() {
     let origin = tester.serve().await;
     check(&origin.as_nobody("/api/v1/nothing").await, 404, "route_unknown");
     let post = origin.client.post(format!("{}/health", origin.url)).send().await.unwrap();
-    assert_eq!(post.status(), 404);
+    assert_eq!(post.status(), 405);
+    let allowed = post.headers().get("allow").unwrap().clone();
+    assert_eq!(allowed, "GET,HEAD");
+    check(&(405, post.json().await.unwrap()), 405, "method_unknown");
 }

@@ -16,7 +16,7 @@ use origin::pull::Attempt;
 
 use crate::edge::Fault;
 use crate::facts::cost;
-use crate::tester::{J0, Tester};
+use crate::tester::{J0, Tester, actor};
 
 fn top_up(account: &str, amount: Nanos, reference: Option<&str>) -> NewCredit {
     NewCredit {
@@ -24,7 +24,7 @@ fn top_up(account: &str, amount: Nanos, reference: Option<&str>) -> NewCredit {
         kind: CreditKind::TopUp,
         amount,
         reason: "paid".to_owned(),
-        actor: "test".to_owned(),
+        actor: actor(),
         reference: reference.map(str::to_owned),
     }
 }
@@ -33,8 +33,7 @@ fn top_up(account: &str, amount: Nanos, reference: Option<&str>) -> NewCredit {
 async fn accounts_credits_keys_and_prices_reach_the_edge() {
     let tester = Tester::new().await;
     let account = tester.account_in(J0, "a", cost(7)).await;
-    let key = key::issue(&tester.pool, &tester.signer, &account, "k", clock::now(), None);
-    let key = key.await.unwrap();
+    let key = tester.key(&account, None).await;
     tester.pull().await.unwrap();
     let told = |name: &str| tester.edge.journal(J0, |journal| journal.accounts[name].clone());
     let first = AccountDoc {
@@ -48,18 +47,18 @@ async fn accounts_credits_keys_and_prices_reach_the_edge() {
     assert_eq!(told(&account.account_id), first);
 
     credit::give(&tester.pool, &top_up(&account.account_id, cost(3), None)).await.unwrap();
-    key::revoke(&tester.pool, &key.key_id, clock::now()).await.unwrap();
+    key::revoke(&tester.pool, &key.key_id, clock::now(), &actor()).await.unwrap();
     let change = AccountChange {
         status: Some(Status::Suspended),
         group: Some("vip".parse().unwrap()),
         overdraft: Some(Overdraft::Limit(cost(1))),
         settings: SettingsChange::default(),
     };
-    account::change(&tester.pool, &account, &change).await.unwrap();
+    account::change(&tester.pool, &account, &change, &actor()).await.unwrap();
     let set = |book: &mut meter::price::PriceBook| {
         book.groups.insert("vip".parse().unwrap(), Ratio::from_ppm(1_200_000));
     };
-    price::change(&tester.pool, "test", "vip", set).await.unwrap();
+    price::change(&tester.pool, &actor(), "vip", set).await.unwrap();
     tester.pull().await.unwrap();
     let second = AccountDoc {
         status: "suspended".to_owned(),
@@ -108,10 +107,8 @@ async fn no_change_is_skipped_while_many_write_at_once() {
             for number in 0..CREDITS {
                 let one = top_up(&account.account_id, cost(1 << number), None);
                 credit::give(&tester.pool, &one).await.unwrap();
-                let key =
-                    key::issue(&tester.pool, &tester.signer, &account, "k", clock::now(), None);
-                let key = key.await.unwrap();
-                key::revoke(&tester.pool, &key.key_id, clock::now()).await.unwrap();
+                let key = tester.key(&account, None).await;
+                key::revoke(&tester.pool, &key.key_id, clock::now(), &actor()).await.unwrap();
             }
         });
     }
@@ -175,9 +172,10 @@ async fn a_payment_is_credited_once_however_often_it_is_told() {
 #[tokio::test]
 async fn two_price_changes_at_once_become_two_books_one_on_top_of_the_other() {
     let tester = Tester::new().await;
+    let actor = actor();
     let set = |group: &str| {
         let group: meter::ids::Group = group.parse().unwrap();
-        price::change(&tester.pool, "test", "a group", move |book| {
+        price::change(&tester.pool, &actor, "a group", move |book| {
             book.groups.insert(group, Ratio::from_ppm(2_000_000));
         })
     };
@@ -212,7 +210,7 @@ async fn accounts_spread_over_the_journals() {
             grant: Nanos::ZERO,
             journal: None,
             settings: SettingsChange::default(),
-            actor: "test".to_owned(),
+            actor: actor(),
         };
         journals.push(account::create(&tester.pool, new).await.unwrap().journal_id);
     }
@@ -234,7 +232,7 @@ async fn what_is_set_for_an_account_reaches_the_edge_and_stays_until_it_is_chang
 
     let set = async |settings| {
         let change = AccountChange { settings, ..AccountChange::default() };
-        account::change(&tester.pool, &account, &change).await.unwrap();
+        account::change(&tester.pool, &account, &change, &actor()).await.unwrap();
         tester.pull().await.unwrap();
         told()
     };
@@ -275,7 +273,7 @@ async fn the_edge_is_told_when_an_accounts_clock_changes() {
     let berlin =
         SettingsChange { time_zone: Some(chrono_tz::Europe::Berlin), ..SettingsChange::default() };
     let change = AccountChange { settings: berlin, ..AccountChange::default() };
-    account::change(&tester.pool, &account, &change).await.unwrap();
+    account::change(&tester.pool, &account, &change, &actor()).await.unwrap();
     tester.pull().await.unwrap();
     let told = || {
         tester.edge.journal(J0, |journal| {

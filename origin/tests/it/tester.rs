@@ -8,11 +8,15 @@ use std::time::Instant;
 use meter::account::Overdraft;
 use meter::ids::{Group, JournalName};
 use meter::money::Nanos;
+use meter::time::UnixMs;
 use origin::account::settings::SettingsChange;
 use origin::account::{self, AccountRow, NewAccount};
+use origin::audit::{Actor, Via};
+use origin::clock;
 use origin::database::MIGRATOR;
 use origin::draw;
 use origin::http::{Admin, Site, router};
+use origin::key::{self, IssuedKey, NewKey};
 use origin::ledger::finding;
 use origin::pull::edge::{Edge, PullError};
 use origin::pull::{Attempt, attempt};
@@ -94,9 +98,15 @@ impl Tester {
             grant,
             journal: Some(journal.to_owned()),
             settings: SettingsChange::default(),
-            actor: "test".to_owned(),
+            actor: actor(),
         };
         account::create(&self.pool, new).await.unwrap()
+    }
+
+    /// A key of an account.
+    pub(crate) async fn key(&self, account: &AccountRow, expires_at: Option<UnixMs>) -> IssuedKey {
+        let new = NewKey { account, name: "k", expires_at };
+        key::issue(&self.pool, &self.signer, &new, clock::now(), &actor()).await.unwrap()
     }
 
     /// Pulls one page of journal `j0`.
@@ -142,16 +152,30 @@ impl Tester {
     pub(crate) async fn serve(&self) -> Served {
         serve(self.pool.clone(), Arc::clone(&self.signer)).await
     }
+
+    /// The same with another administrator in the environment, or with none.
+    pub(crate) async fn serve_with(&self, admin: Option<Admin>) -> Served {
+        serve_as(self.pool.clone(), Arc::clone(&self.signer), admin).await
+    }
 }
 
 /// Serves with this database.
 pub(crate) async fn serve(pool: PgPool, signer: Arc<Signer>) -> Served {
+    serve_as(pool, signer, Some(Admin::new("admin", PASSWORD))).await
+}
+
+async fn serve_as(pool: PgPool, signer: Arc<Signer>, admin: Option<Admin>) -> Served {
     let process = Process { began: Instant::now(), interval_ms: 10_000 };
-    let site = Site { pool, signer, admin: Some(Admin::new("admin", PASSWORD)), process };
+    let site = Site::new(pool, signer, admin, process);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(Arc::new(site))).into_future());
     Served { url, client: Client::new() }
+}
+
+/// Who acts in a test.
+pub(crate) fn actor() -> Actor {
+    Actor::new("test", Via::Cli)
 }
 
 /// The name of a journal.
@@ -183,13 +207,32 @@ impl Served {
         read(request.basic_auth("admin", Some(PASSWORD)).send().await.unwrap()).await
     }
 
+    /// Has something done by whoever has this `Authorization`.
+    pub(crate) async fn act(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let method = method.parse().unwrap();
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        read(request.header("authorization", authorization).json(body).send().await.unwrap()).await
+    }
+
+    /// Has something done by the administrator that the environment names.
+    pub(crate) async fn admin_acts(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        // `admin:correct horse`
+        self.act(method, path, "Basic YWRtaW46Y29ycmVjdCBob3JzZQ==", body).await
+    }
+
     /// Asks without saying who.
     pub(crate) async fn as_nobody(&self, path: &str) -> (u16, Value) {
         read(self.client.get(format!("{}{path}", self.url)).send().await.unwrap()).await
     }
 }
 
-async fn read(response: Response) -> (u16, Value) {
+pub(crate) async fn read(response: Response) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 

@@ -28,7 +28,7 @@ pub async fn credit(tx: &mut Tx, new: &NewCredit) -> Result<CreditRow, Error> {
         new.kind.name(),
         new.amount.get(),
         new.reason,
-        new.actor,
+        new.actor.name(),
         new.reference
     )
     .fetch_optional(&mut **tx)

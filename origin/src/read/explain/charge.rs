@@ -7,6 +7,7 @@ use meter::money::{NANOS_PER_QUOTA, Nanos, PPM, Ratio};
 use meter::price::{Price, RATE_TOKENS};
 use meter::usage::Usage;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ratio_text;
 
@@ -15,7 +16,7 @@ use super::ratio_text;
 const CURRENCY_PER_RATE: i64 = 1_000;
 
 /// What a call cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Charge {
     /// The amount, as the journal charged it.
     pub amount_nanos: i64,

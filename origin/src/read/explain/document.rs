@@ -4,15 +4,18 @@ use meter::money::Nanos;
 use meter::wire::book::PriceDoc;
 use meter::wire::explained::OpenDoc;
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::order::OrderRow;
+use crate::price::PriceSchema;
 use crate::read::calls::CallUsage;
 
 use super::{Charge, Rule};
 
 /// Why a call stands as it does. The edge says `open`, `finished` and `refused` in the same field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Explanation {
     /// It ended and is posted.
@@ -22,7 +25,7 @@ pub enum Explanation {
 }
 
 /// A call that is posted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finished {
     /// Which call.
     pub call_id: String,
@@ -47,10 +50,11 @@ pub struct Finished {
 }
 
 /// A call that was open when its journal was last pulled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Open {
     /// What the journal told last.
     #[serde(flatten)]
+    #[schema(value_type = OpenSchema)]
     pub open: OpenDoc,
     /// How long ago it was let in.
     pub age_ms: u64,
@@ -62,8 +66,24 @@ pub struct Open {
     pub order: Option<OrderTold>,
 }
 
+/// What a journal tells of a call that runs, as the API documents it: the same as [`OpenDoc`].
+#[derive(ToSchema)]
+#[schema(as = OpenTold)]
+#[expect(dead_code, reason = "it describes a type of the rules")]
+struct OpenSchema {
+    /// What was decided when it was let in, and learned since.
+    #[schema(value_type = Object)]
+    hold: Value,
+    /// What is being waited for.
+    waits_for: String,
+    /// Questions asked of upstream so far.
+    asked: u32,
+    /// When something is done about it next, in milliseconds since 1970.
+    due_at_ms: u64,
+}
+
 /// Why and on what terms a call was let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LetIn {
     /// Why, in words.
     pub why: &'static str,
@@ -93,6 +113,7 @@ pub struct LetIn {
     /// Which of the book's prices applied.
     pub rule: Rule,
     /// The price that was frozen on the call.
+    #[schema(value_type = PriceSchema)]
     pub price: PriceDoc,
     /// The group's ratio, frozen too.
     pub ratio: String,
@@ -103,7 +124,7 @@ pub struct LetIn {
 }
 
 /// What upstream answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are those of an entry, spelled out")]
 pub struct Reply {
     pub status: Option<u16>,
@@ -115,7 +136,7 @@ pub struct Reply {
 }
 
 /// What was known about usage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reading {
     /// Where it came from, in a word.
     pub source: &'static str,
@@ -128,7 +149,7 @@ pub struct Reading {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Outcome {
     /// In a word.
     pub ending: &'static str,
@@ -141,7 +162,7 @@ pub struct Outcome {
 }
 
 /// Where an entry stands in its journal's chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Place {
     /// The journal.
     pub journal: String,
@@ -159,7 +180,7 @@ pub struct Place {
 }
 
 /// A movement of money.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostingTold {
     /// Its number.
     pub posting_id: i64,
@@ -192,7 +213,7 @@ impl PostingTold {
 }
 
 /// A difference that reconciling noticed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FindingTold {
     /// Its number.
     pub finding_id: i64,
@@ -207,7 +228,7 @@ pub struct FindingTold {
 }
 
 /// What an operator decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderTold {
     /// The order, with who and why.
     #[serde(flatten)]

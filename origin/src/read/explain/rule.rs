@@ -3,9 +3,10 @@
 use meter::entry::Facts;
 use meter::price::{PriceBook, Scope};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The most specific price that applied, found again in the book.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rule {
     /// `account_and_subject`, `account`, `subject`, `operation`, `everything_else`; `none` when the
     /// book prices nothing of the kind, `unknown` when the book is not here.
