@@ -1,6 +1,11 @@
 //! `weir key`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+use meter::account::Limits;
+use meter::money::Nanos;
+use meter::time::DAY_MS;
 
 use crate::account;
 use crate::audit::Actor;
@@ -8,15 +13,16 @@ use crate::clock;
 use crate::config::{DatabaseSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
-use crate::key::{self, KEYS_LISTED_MAX, KeyRow, NewKey};
+use crate::key::scope::Scope;
+use crate::key::{self, KEYS_LISTED_MAX, KeyRow, NewKey, rotate};
 use crate::page::Span;
 use crate::signing::Signer;
 
-use super::Answer;
 use super::answer::table;
+use super::{Answer, amount};
 
-/// Milliseconds in a day.
-const DAY_MS: u64 = 86_400_000;
+/// The exit code of what was not done in time.
+const FAILED: u8 = 1;
 /// Longest life of a key that expires: a century.
 const EXPIRES_DAYS_MAX: i64 = 36_500;
 
@@ -27,6 +33,8 @@ pub(super) enum KeyCommand {
     Issue(Issue),
     /// List keys, without the keys
     List(List),
+    /// Issue a key that takes another one's place, with the same name, scope and limits
+    Rotate(Rotate),
     /// Revoke a key; the edge refuses it from its next pull on
     Revoke(Revoke),
 }
@@ -43,10 +51,61 @@ pub(super) struct Issue {
     #[arg(long, value_name = "DAYS",
           value_parser = clap::value_parser!(u64).range(1..=EXPIRES_DAYS_MAX.unsigned_abs()))]
     expires_in: Option<u64>,
+    /// An operation that it is limited to, as `weir routes` calls it; several times for several
+    #[arg(long = "allow-operation", value_name = "OPERATION")]
+    operations: Vec<String>,
+    /// A bot, workflow or other subject that it is limited to, by id; several times for several
+    #[arg(long = "allow-subject", visible_aliases = ["allow-bot", "allow-workflow"], value_name = "ID")]
+    subjects: Vec<String>,
+    /// An address or a network that it may be used from, such as 203.0.113.0/24; several times for several
+    #[arg(long = "allow-ip", value_name = "CIDR")]
+    networks: Vec<String>,
+    /// Billable calls that may begin with it in any one minute
+    #[arg(long, value_name = "N")]
+    requests_per_minute: Option<u32>,
+    /// Billable calls that may run with it at once
+    #[arg(long, value_name = "N")]
+    concurrent_calls: Option<u32>,
+    /// What may be charged to it in one day, in quota
+    #[arg(long, value_name = "QUOTA", value_parser = amount::price)]
+    daily_budget: Option<Nanos>,
     #[command(flatten)]
     signing: SigningSettings,
     #[command(flatten)]
     database: DatabaseSettings,
+}
+
+/// `weir key rotate`
+#[derive(Args)]
+pub(super) struct Rotate {
+    /// The id of the key whose place is taken
+    key_id: String,
+    /// How long both are good, such as `0`, `30m`, `24h` or `7d`
+    #[arg(long, default_value = "24h", value_parser = span_ms)]
+    overlap: u64,
+    #[command(flatten)]
+    signing: SigningSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+/// A span of time as it is typed, in milliseconds.
+fn span_ms(text: &str) -> Result<u64, &'static str> {
+    const WRONG: &str = "is not a time such as 0, 30m, 24h or 7d";
+    if text == "0" {
+        return Ok(0);
+    }
+    let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at)).ok_or(WRONG)?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY_MS,
+        _ => return Err(WRONG),
+    };
+    let number: u32 = number.parse().map_err(|_| WRONG)?;
+    u64::from(number).checked_mul(unit_ms).ok_or(WRONG)
 }
 
 /// `weir key list`
@@ -63,6 +122,9 @@ pub(super) struct List {
 pub(super) struct Revoke {
     /// The key's id
     key_id: String,
+    /// Wait up to this many seconds until the edge refuses it, and fail when it does not by then
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    wait: Option<u64>,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -72,11 +134,8 @@ impl KeyCommand {
         match self {
             Self::Issue(issue) => issue.run(actor).await,
             Self::List(list) => list.run().await,
-            Self::Revoke(revoke) => {
-                let pool = database::pool(&revoke.database.database_url)?;
-                let row = key::revoke(&pool, &revoke.key_id, clock::now(), actor).await?;
-                Answer::new(&row, format!("Key {} is revoked.", row.api_key_id))
-            }
+            Self::Rotate(rotate) => rotate.run(actor).await,
+            Self::Revoke(revoke) => revoke.run(actor).await,
         }
     }
 }
@@ -88,13 +147,59 @@ impl Issue {
         let account = account::find(&pool, &self.account).await?;
         let now = clock::now();
         let expires_at = self.expires_in.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)));
-        let new = NewKey { account: &account, name: &self.name, expires_at };
+        let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
+        let scope = Scope {
+            operations: some(self.operations),
+            subjects: some(self.subjects),
+            networks: some(self.networks),
+            limits: Limits {
+                requests_per_minute: self.requests_per_minute,
+                concurrent_calls: self.concurrent_calls,
+                daily_budget: self.daily_budget,
+            },
+        };
+        let new = NewKey { account: &account, name: &self.name, expires_at, scope };
         let issued = key::issue(&pool, &signer, &new, now, actor).await?;
         let text = format!(
             "{}\n\nThis is key {} of {}. It is shown once and stored nowhere.",
             issued.key, issued.key_id, issued.account_id
         );
         Answer::new(&issued, text)
+    }
+}
+
+impl Rotate {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+        let signer = Signer::parse(&self.signing.signing_key)?;
+        let pool = database::pool(&self.database.database_url)?;
+        let now = clock::now();
+        let issued = rotate::rotate(&pool, &signer, &self.key_id, self.overlap, now, actor).await?;
+        let end = clock::text(clock::timestamp(now.plus_ms(self.overlap))?);
+        let text = format!(
+            "{}\n\nThis is key {}, which takes the place of {}. It is shown once and stored nowhere.\n\
+             Both are good until {end}; then the old one is revoked.",
+            issued.key, issued.key_id, self.key_id
+        );
+        Answer::new(&issued, text)
+    }
+}
+
+impl Revoke {
+    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let row = key::revoke(&pool, &self.key_id, clock::now(), actor).await?;
+        let id = &row.api_key_id;
+        let Some(seconds) = self.wait else {
+            return Answer::new(&row, format!("Key {id} is revoked."));
+        };
+        if key::until_refused(&pool, id, Duration::from_secs(seconds)).await? {
+            Answer::new(&row, format!("Key {id} is revoked, and the edge refuses it."))
+        } else {
+            let text = format!(
+                "Key {id} is revoked, but the edge was not told within {seconds} s. Is `weir serve` running?"
+            );
+            Ok(Answer::new(&row, text)?.with_code(FAILED))
+        }
     }
 }
 
@@ -108,12 +213,13 @@ impl List {
         let span = Span::first(KEYS_LISTED_MAX);
         let rows = key::list(&pool, account.as_deref(), &span).await?.items;
         let lines: Vec<_> = rows.iter().map(line).collect();
-        let heading = ["key", "account", "name", "created", "expires", "revoked", "last used"];
+        let heading =
+            ["key", "account", "name", "created", "expires", "revoked", "last used", "limited to"];
         Answer::new(&rows, table(heading, &lines))
     }
 }
 
-fn line(row: &KeyRow) -> [String; 7] {
+fn line(row: &KeyRow) -> [String; 8] {
     let time = |at: Option<_>| at.map_or_else(|| "-".to_owned(), clock::text);
     [
         row.api_key_id.clone(),
@@ -121,7 +227,42 @@ fn line(row: &KeyRow) -> [String; 7] {
         row.name.clone(),
         clock::text(row.created_at),
         time(row.expires_at),
-        time(row.revoked_at),
+        time(row.revoked_at.or(row.ends_at)),
         time(row.last_used_at),
+        limited_to(row),
     ]
+}
+
+/// What a key is limited to, in one cell.
+fn limited_to(row: &KeyRow) -> String {
+    let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(","));
+    let count = |count: Option<i32>, unit: &str| count.map(|count| format!("{count} {unit}"));
+    let budget = row.daily_budget_nanos.map(|nanos| Nanos::new(nanos).in_quota());
+    let parts = [
+        list(&row.operations),
+        list(&row.subjects),
+        list(&row.networks),
+        count(row.requests_per_minute, "a minute"),
+        count(row.concurrent_calls, "at once"),
+        budget.map(|quota| format!("{quota} quota a day")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_names_its_unit() {
+        for wrong in ["", "1", "h", "-1h", "1.5h", "1y", "1é", "99999999999d"] {
+            assert!(span_ms(wrong).is_err(), "{wrong:?}");
+        }
+        let spans =
+            [("0", 0), ("30s", 30_000), ("30m", 1_800_000), ("24h", DAY_MS), ("7d", 7 * DAY_MS)];
+        for (text, ms) in spans {
+            assert_eq!(span_ms(text), Ok(ms), "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 pub mod changes;
 pub mod edge;
 pub mod run;
+pub mod told;
 
 use meter::ids::JournalName;
 use meter::reconcile::Finding;
@@ -24,6 +25,7 @@ use crate::account::zone;
 use crate::clock;
 use crate::error::Error;
 use crate::journal::{self, Journal};
+use crate::key::rotate;
 use crate::ledger::post::{self, Posted};
 use crate::price;
 
@@ -113,6 +115,7 @@ async fn prepare(
     let mut connection = pool.acquire().await?;
     price::put_in_force(&mut connection, Some(name.as_str())).await?;
     zone::look_again(&mut connection, name, clock::timestamp(now)?).await?;
+    rotate::end_replaced(&mut connection, name, clock::timestamp(now)?).await?;
     let journal = journal::read(&mut connection, name).await?;
     let changes = changes::read(&mut connection, &journal).await?;
     let request = PullRequest {

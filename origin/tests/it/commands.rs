@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -124,6 +125,54 @@ async fn keys_are_issued_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_keys_scope_is_shown_and_given_to_the_key_that_takes_its_place() {
+    let tester = Tester::new().await;
+    answer(&tester, &["account", "create", "acme"]).await;
+    let issue = ["key", "issue", "acme", "--name", "shop", "--allow-operation", "chat"];
+    let more =
+        ["--allow-bot", "7480", "--allow-ip", "203.0.113.0/24", "--requests-per-minute", "60"];
+    let issued = answer(&tester, &[&issue[..], &more, &["--daily-budget", "2.5"]].concat()).await;
+    let first = issued["key_id"].as_str().unwrap();
+    let rotated = answer(&tester, &["key", "rotate", first, "--overlap", "1h"]).await;
+    assert_eq!(rotated["key_id"], format!("{first}-2"));
+    assert_eq!(rotated["name"], "shop");
+    let listed = answer(&tester, &["key", "list", "acme"]).await;
+    for field in ["operations", "subjects", "networks", "requests_per_minute", "daily_budget_nanos"]
+    {
+        assert_eq!(listed[0][field], listed[1][field], "{field}");
+        assert!(!listed[0][field].is_null(), "{field}");
+    }
+    assert_eq!(listed[0]["replaced_by"], rotated["key_id"]);
+    assert_eq!((&listed[0]["revoked_at"], &listed[1]["ends_at"]), (&Value::Null, &Value::Null));
+    let claims = |key: &Value| {
+        let part = key["key"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+        let bytes = Base64UrlUnpadded::decode_vec(&part).unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    let (old, new) = (claims(&issued), claims(&rotated));
+    for claim in ["sub", "jnl", "scp", "sub_allow", "ips", "lim"] {
+        assert_eq!(old[claim], new[claim], "{claim}");
+        assert!(!old[claim].is_null(), "{claim}");
+    }
+    let (code, _, err) = weir(&tester, &["key", "rotate", first]).await;
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(&format!("was replaced by {first}-2")), "{err}");
+    let (_, table, _) = weir(&tester, &["key", "list"]).await;
+    assert!(table.contains("chat; 7480; 203.0.113.0/24; 60 a minute; 2.5 quota a day"), "{table}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_revocation_is_told_when_nobody_pulls() {
+    let tester = Tester::new().await;
+    answer(&tester, &["account", "create", "acme"]).await;
+    let key = answer(&tester, &["key", "issue", "acme", "--name", "k"]).await;
+    let revoke = ["key", "revoke", key["key_id"].as_str().unwrap(), "--wait", "1"];
+    let (code, out, _) = weir(&tester, &revoke).await;
+    assert_eq!(code, 1);
+    assert!(out.contains("the edge was not told within 1 s"), "{out}");
+}
+
+#[tokio::test]
 async fn prices_are_set_cleared_and_listed_in_numbered_books() {
     let tester = Tester::new().await;
     let set = ["price", "set", "--workflow", "7480", "--per-call", "500000"];
@@ -185,6 +234,11 @@ async fn wrong_use_ends_with_2_and_failure_with_1() {
         &["account", "set", "acme", "--credential", "a b"],
         &["account", "set", "acme", "--keep-user-ids", "perhaps"],
         &["key", "issue", "acme", "--name", "k", "--expires-in", "0"],
+        &["key", "issue", "acme", "--name", "k", "--allow-operation", "dance"],
+        &["key", "issue", "acme", "--name", "k", "--allow-ip", "10.0.0.0/33"],
+        &["key", "issue", "acme", "--name", "k", "--requests-per-minute", "0"],
+        &["key", "rotate", "key_1", "--overlap", "soon"],
+        &["key", "rotate", "key_1", "--overlap", "91d"],
         &["price", "set", "--workflow", "1"],
         &["price", "set", "--per-call", "1", "--free"],
         &["price", "set", "--account", "acme", "--operation", "chat", "--free"],

@@ -1,6 +1,7 @@
 //! Changes down to the edge: all of them, in order, none skipped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meter::account::{Overdraft, Status};
 use meter::money::{Nanos, Ratio};
@@ -9,7 +10,7 @@ use meter::wire::settings::SettingsDoc;
 use origin::account::settings::{SettingsChange, To};
 use origin::account::{self, AccountChange};
 use origin::clock;
-use origin::key;
+use origin::key::{self, rotate};
 use origin::ledger::credit::{self, CreditKind, NewCredit};
 use origin::price::{self, Changed};
 use origin::pull::Attempt;
@@ -296,4 +297,49 @@ async fn the_edge_is_told_when_an_accounts_clock_changes() {
     tester.pull().await.unwrap();
     let last = tester.edge.journal(J0, |journal| journal.requests.pop().unwrap());
     assert_eq!(last.changes, None, "what has not changed is not told again");
+}
+
+#[tokio::test]
+async fn a_replaced_key_is_revoked_when_the_overlap_is_over_and_not_before() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    let first = tester.key(&account, None).await.key_id;
+    let (pool, signer) = (&tester.pool, &tester.signer);
+    let now = clock::now();
+    let second = rotate::rotate(pool, signer, &first, 60_000, now, &actor()).await.unwrap().key_id;
+    tester.pull().await.unwrap();
+    let is_revoked = |key: &str| tester.edge.journal(J0, |journal| journal.revoked.contains(key));
+    assert!(!is_revoked(&first));
+
+    // The minute has passed, as far as the row knows.
+    sqlx::query("UPDATE api_key SET ends_at = now() WHERE ends_at IS NOT NULL")
+        .execute(pool)
+        .await
+        .unwrap();
+    tester.pull().await.unwrap();
+    assert!(is_revoked(&first) && !is_revoked(&second));
+    assert!(key::find(pool, &first).await.unwrap().revoked_at.is_some());
+
+    let third = rotate::rotate(pool, signer, &second, 0, now, &actor()).await.unwrap();
+    assert_eq!(third.key_id, format!("{first}-3"));
+    tester.pull().await.unwrap();
+    assert!(is_revoked(&second), "without an overlap it is revoked at once");
+    for gone in [&first, &second] {
+        assert!(rotate::rotate(pool, signer, gone, 0, now, &actor()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_when_the_edge_refuses_a_key() {
+    let tester = Tester::new().await;
+    let account = tester.account_in(J0, "a", cost(7)).await;
+    let key = tester.key(&account, None).await.key_id;
+    key::revoke(&tester.pool, &key, clock::now(), &actor()).await.unwrap();
+    let waiting = key::until_refused(&tester.pool, &key, Duration::from_secs(30));
+    let pulling = async {
+        tester.pull().await.unwrap();
+    };
+    let (is_refused, ()) = tokio::join!(waiting, pulling);
+    assert!(is_refused.unwrap());
+    assert!(tester.edge.journal(J0, |journal| journal.revoked.contains(&key)));
 }

@@ -16,6 +16,7 @@ use origin::clock;
 use origin::database::MIGRATOR;
 use origin::draw;
 use origin::http::{Admin, Site, router};
+use origin::key::scope::Scope;
 use origin::key::{self, IssuedKey, NewKey};
 use origin::ledger::finding;
 use origin::pull::edge::{Edge, PullError};
@@ -105,7 +106,7 @@ impl Tester {
 
     /// A key of an account.
     pub(crate) async fn key(&self, account: &AccountRow, expires_at: Option<UnixMs>) -> IssuedKey {
-        let new = NewKey { account, name: "k", expires_at };
+        let new = NewKey { account, name: "k", expires_at, scope: Scope::default() };
         key::issue(&self.pool, &self.signer, &new, clock::now(), &actor()).await.unwrap()
     }
 

@@ -1,8 +1,15 @@
 //! Keys: issued, listed, revoked. The key itself is shown once and stored nowhere.
 
+pub mod rotate;
+pub mod scope;
+
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use meter::account::Limits;
+use meter::ids::KeyId;
+use meter::money::Nanos;
 use meter::time::UnixMs;
-use meter::wire::claims::KeyClaims;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
@@ -16,7 +23,10 @@ use crate::draw;
 use crate::error::Error;
 use crate::journal;
 use crate::page::{Page, Span};
+use crate::pull::told::until_applied;
 use crate::signing::Signer;
+
+use scope::Scope;
 
 /// Most keys that a command lists.
 pub const KEYS_LISTED_MAX: i64 = 10_000;
@@ -29,6 +39,8 @@ pub struct NewKey<'a> {
     pub name: &'a str,
     /// When it stops being good; never unless named.
     pub expires_at: Option<UnixMs>,
+    /// What it may do.
+    pub scope: Scope,
 }
 
 /// A key that was just made.
@@ -66,6 +78,40 @@ pub struct KeyRow {
     /// When the last posted call that used it was admitted.
     #[serde(serialize_with = "clock::serialize_optional")]
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Operations it is limited to.
+    pub operations: Option<Vec<String>>,
+    /// Bots and workflows it is limited to.
+    pub subjects: Option<Vec<String>>,
+    /// Networks it may be used from.
+    pub networks: Option<Vec<String>>,
+    /// Billable calls that may begin with it in any one minute.
+    pub requests_per_minute: Option<i32>,
+    /// Billable calls that may run with it at once.
+    pub concurrent_calls: Option<i32>,
+    /// What may be charged to it in one day.
+    pub daily_budget_nanos: Option<i64>,
+    /// The key that took its place.
+    pub replaced_by: Option<String>,
+    /// When it is revoked for that.
+    #[serde(serialize_with = "clock::serialize_optional")]
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl KeyRow {
+    /// What the key may do.
+    pub fn scope(&self) -> Result<Scope, Error> {
+        let count = |count: Option<i32>| count.map(u32::try_from).transpose();
+        Ok(Scope {
+            operations: self.operations.clone(),
+            subjects: self.subjects.clone(),
+            networks: self.networks.clone(),
+            limits: Limits {
+                requests_per_minute: count(self.requests_per_minute)?,
+                concurrent_calls: count(self.concurrent_calls)?,
+                daily_budget: self.daily_budget_nanos.map(Nanos::new),
+            },
+        })
+    }
 }
 
 /// Issues a key. The edge needs no notice: it knows the account and the signature.
@@ -76,32 +122,70 @@ pub async fn issue(
     now: UnixMs,
     actor: &Actor,
 ) -> Result<IssuedKey, Error> {
-    let NewKey { account, name, expires_at } = *new;
+    let NewKey { account, name, expires_at, scope } = new;
     check_name("name", name)?;
+    scope.check()?;
     let key_id = draw::id("key_")?;
-    let claims = KeyClaims::unlimited(&account.account_id, &key_id, &account.journal_id);
-    let key = signer.issue(claims, now, expires_at)?;
+    let id: KeyId = key_id.parse().map_err(|error| Error::impossible("api_key", error))?;
+    let claims = scope.claims(&account.account_id, &key_id, &account.journal_id);
+    let key = signer.issue(claims, now, *expires_at)?;
     let mut tx = Tx::begin(pool, "issue_key").await?;
-    sqlx::query!(
-        "INSERT INTO api_key (api_key_id, account_id, journal_id, name, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        key_id,
-        account.account_id,
-        account.journal_id,
+    let row = NewRow {
+        id: &id,
+        account_id: &account.account_id,
+        journal_id: &account.journal_id,
         name,
-        clock::timestamp(now)?,
-        expires_at.map(clock::timestamp).transpose()?
-    )
-    .execute(&mut *tx)
-    .await?;
+        scope,
+        created_at: now,
+        expires_at: *expires_at,
+    };
+    insert(&mut tx, &row).await?;
     let detail = json!({
         "account": account.account_id,
         "name": name,
+        "scope": scope.document(),
         "expires_at": expires_at.map(clock::timestamp).transpose()?.map(clock::text),
     });
     audit::record(&mut tx, actor, Act::KeyIssue, &key_id, &detail).await?;
     tx.commit().await?;
-    Ok(IssuedKey { key_id, account_id: account.account_id.clone(), name: name.to_owned(), key })
+    Ok(IssuedKey { key_id, account_id: account.account_id.clone(), name: (*name).to_owned(), key })
+}
+
+/// A key's row, to be written.
+struct NewRow<'a> {
+    id: &'a KeyId,
+    account_id: &'a str,
+    journal_id: &'a str,
+    name: &'a str,
+    scope: &'a Scope,
+    created_at: UnixMs,
+    expires_at: Option<UnixMs>,
+}
+
+async fn insert(tx: &mut Tx, row: &NewRow<'_>) -> Result<(), Error> {
+    let Scope { operations, subjects, networks, limits } = row.scope;
+    let count = |count: Option<u32>| count.map(i32::try_from).transpose();
+    sqlx::query!(
+        "INSERT INTO api_key (api_key_id, account_id, journal_id, name, created_at, expires_at,
+                              operations, subjects, networks,
+                              requests_per_minute, concurrent_calls, daily_budget_nanos)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        row.id.as_str(),
+        row.account_id,
+        row.journal_id,
+        row.name,
+        clock::timestamp(row.created_at)?,
+        row.expires_at.map(clock::timestamp).transpose()?,
+        operations.as_deref(),
+        subjects.as_deref(),
+        networks.as_deref(),
+        count(limits.requests_per_minute)?,
+        count(limits.concurrent_calls)?,
+        limits.daily_budget.map(Nanos::get)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Revokes a key; the edge refuses it from the pull that this wakes. A second time changes nothing.
@@ -135,17 +219,38 @@ pub async fn revoke(
     find(pool, key_id).await
 }
 
+/// Waits until the edge refuses a key that was revoked. Answers whether it does.
+pub async fn until_refused(pool: &PgPool, key_id: &str, patience: Duration) -> Result<bool, Error> {
+    let row = sqlx::query!(
+        "SELECT journal_id, revoked_revision FROM api_key WHERE api_key_id = $1",
+        key_id
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or_else(|| missing(key_id))?;
+    match row.revoked_revision {
+        Some(revision) => until_applied(pool, &row.journal_id, revision, patience).await,
+        None => Ok(false),
+    }
+}
+
+fn missing(key_id: &str) -> Error {
+    Error::NotFound { what: "key", name: key_id.to_owned() }
+}
+
 /// The key with this id.
 pub async fn find(pool: &PgPool, key_id: &str) -> Result<KeyRow, Error> {
     let row = sqlx::query_as!(
         KeyRow,
-        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at
+        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at,
+                operations, subjects, networks, requests_per_minute, concurrent_calls,
+                daily_budget_nanos, replaced_by, ends_at
          FROM api_key WHERE api_key_id = $1",
         key_id
     )
     .fetch_optional(pool)
     .await?;
-    row.ok_or_else(|| Error::NotFound { what: "key", name: key_id.to_owned() })
+    row.ok_or_else(|| missing(key_id))
 }
 
 /// A page of keys, oldest first: an account's, or all.
@@ -163,7 +268,9 @@ pub async fn list(
     }
     let rows = sqlx::query_as!(
         KeyRow,
-        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at
+        "SELECT api_key_id, account_id, name, created_at, expires_at, revoked_at, last_used_at,
+                operations, subjects, networks, requests_per_minute, concurrent_calls,
+                daily_budget_nanos, replaced_by, ends_at
          FROM api_key
          WHERE ($1::text IS NULL OR account_id = $1)
            AND ($2::text IS NULL OR (created_at, api_key_id) >
