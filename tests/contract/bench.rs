@@ -85,7 +85,12 @@ impl Bench {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.url(path)).bearer_auth(TOKEN_DEFAULT)
+        self.request_as(TOKEN_DEFAULT, method, path)
+    }
+
+    /// The same with another credential.
+    pub(crate) fn request_as(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path)).bearer_auth(token)
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {

@@ -33,5 +33,7 @@ mod oauth;
 mod websocket;
 // The callbacks of the bill.
 mod callbacks;
+// Dify.
+mod dify;
 // The stand-in as a process.
 mod process;

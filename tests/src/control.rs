@@ -3,7 +3,7 @@
 //! | method, path | does |
 //! |---|---|
 //! | GET `/_standin/health` | `{"ok":true}` |
-//! | PUT `/_standin/subjects/{id}` | gives a bot or workflow a [`Behaviour`], and lets go what its former one held |
+//! | PUT `/_standin/subjects/{id}` | gives a bot, a workflow or a Dify app a [`Behaviour`], and lets go what its former one held |
 //! | GET `/_standin/subjects/{id}` | its behaviour |
 //! | DELETE `/_standin/subjects/{id}` | back to the default behaviour |
 //! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |

@@ -25,6 +25,8 @@ mod wire;
 mod visit;
 // The upstream's own paths.
 mod coze;
+// Dify's paths, beside them.
+mod dify;
 // Telling charges to whoever subscribed to the bill.
 mod callback;
 // The control paths, `/_standin/…`.

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::world::Upstream;
-use crate::{callback, control, coze};
+use crate::{callback, control, coze, dify};
 
 /// How long [`StandIn::stop`] waits for replies under way.
 const STOP_MS_MAX: u64 = 2_000;
@@ -39,7 +39,10 @@ impl StandIn {
             let _only_slower_without = connection.set_nodelay(true);
         });
         let telling = tokio::spawn(callback::tell(upstream.clone()));
-        let routes: Router = control::routes().merge(coze::routes(&upstream)).with_state(upstream);
+        let routes: Router = control::routes()
+            .merge(dify::routes(&upstream))
+            .merge(coze::routes(&upstream))
+            .with_state(upstream);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let stopped = async {

@@ -77,6 +77,7 @@ pub(crate) async fn note(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
+    let is_dify = parts.uri.path().starts_with("/dify/");
     let body = to_bytes(body, BODY_BYTES_MAX).await.ok();
     let mut seen = describe(&parts, body.as_ref());
     let now = upstream.now_seconds();
@@ -95,7 +96,8 @@ pub(crate) async fn note(
             next.run(Request::from_parts(parts, Body::from(body))).await
         }
     };
-    if let Some(logid) = logid {
+    // Dify has no log ids.
+    if let Some(logid) = logid.filter(|_| !is_dify) {
         response.headers_mut().insert("x-tt-logid", logid);
     }
     response
@@ -150,6 +152,7 @@ fn credential_kind(value: &[u8]) -> &'static str {
         token if token.starts_with("sat_") => "Bearer sat",
         token if token.starts_with("czs_") => "Bearer czs",
         token if token.starts_with("czu_") => "Bearer czu",
+        token if token.starts_with("app-") => "Bearer app",
         token if token.split('.').count() == 3 => "Bearer jwt",
         _ => "Bearer other",
     }

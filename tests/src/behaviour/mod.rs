@@ -6,6 +6,7 @@
 //! # Bounds
 //! [`Behaviour::check`] refuses numbers beyond the maxima named in these files.
 
+mod dify;
 mod outcome;
 mod pace;
 mod stream;
@@ -13,6 +14,7 @@ mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::dify::{Dify, DifyApp, DifyUsage};
 pub use self::outcome::{
     Failure, FirstStatus, Interruption, Outcome, Polls, Refusal, RefusalBody, StreamError, ToolCall,
 };
@@ -54,6 +56,8 @@ pub struct Behaviour {
     pub stream: StreamShape,
     /// When the bytes come.
     pub pace: Pace,
+    /// What only a Dify app can be told.
+    pub dify: Dify,
 }
 
 impl Behaviour {

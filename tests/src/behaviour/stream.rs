@@ -52,6 +52,7 @@ pub enum Ping {
     None,
     /// `{}`.
     Braces,
-    /// A `data:` line with nothing in it.
+    /// A `data:` line with nothing in it. Dify's heartbeat is the same in both: a lone `event: ping`
+    /// line.
     Empty,
 }

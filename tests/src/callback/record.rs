@@ -48,8 +48,14 @@ fn resources(to: &Subscription, work: &Work) -> Vec<Resource> {
             vec![Resource::Heard { ms: SPEECH_MS }]
         }
         Kind::Room => [models(to, work), vec![Resource::Call { ms: ROOM_MS }]].concat(),
-        // A licence, which is bought and not consumed.
-        Kind::VoiceClone => Vec::new(),
+        // A licence, which is bought and not consumed; and what Dify does is on no bill of Coze's.
+        Kind::VoiceClone
+        | Kind::DifyChat
+        | Kind::DifyCompletion
+        | Kind::DifyWorkflow
+        | Kind::DifySuggested
+        | Kind::DifyAudioToText
+        | Kind::DifyTextToAudio => Vec::new(),
     }
 }
 
@@ -128,6 +134,12 @@ fn entity(work: &Work) -> (i64, &str) {
         | Kind::VoiceClone
         | Kind::WsSpeech
         | Kind::WsTranscription
-        | Kind::WsInterpretation => (6, ""),
+        | Kind::WsInterpretation
+        | Kind::DifyChat
+        | Kind::DifyCompletion
+        | Kind::DifyWorkflow
+        | Kind::DifySuggested
+        | Kind::DifyAudioToText
+        | Kind::DifyTextToAudio => (6, ""),
     }
 }

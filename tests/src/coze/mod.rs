@@ -3,11 +3,11 @@
 // Business errors and how they look.
 pub(crate) mod fault;
 // Envelopes, bodies, and the counting of characters.
-mod envelope;
+pub(crate) mod envelope;
 // What usage looks like on the wire.
 mod usage;
 // How a reply comes: paced, held, cut; while the work goes on regardless.
-mod perform;
+pub(crate) mod perform;
 // `/v3/chat` and its follow-ups.
 mod chat;
 // `/v1/workflow…` and its follow-ups.
@@ -29,6 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
+pub(crate) use self::units::fields;
 use crate::coze::fault::{Fault, Refused};
 use crate::visit::{self, Arrival};
 use crate::world::Upstream;

@@ -1,4 +1,4 @@
-//! Server-sent events in the upstream's three dialects, with the switches that bend them.
+//! Server-sent events in Coze's three dialects and Dify's one, with the switches that bend them.
 //!
 //! A script says which events come in which order; writing it out adds ids, spacing, heartbeats and
 //! comments. Nothing here waits or sends.
@@ -10,7 +10,10 @@ use crate::world::works::Ending;
 /// A heartbeat follows the first event and every third one after it.
 const PING_EVERY_EVENTS: usize = 3;
 
-/// Which of the three grammars a path speaks.
+/// How a heartbeat of Dify is called here; its other events have no name outside their JSON.
+const BARE_PING: &str = "ping";
+
+/// Which grammar a path speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `event:x`, no space, no ids.
@@ -19,6 +22,8 @@ pub(crate) enum Dialect {
     Chatflow,
     /// `id: 0`, then `event: x`, one space.
     Workflow,
+    /// `data: {…}` alone; the name is in the JSON, and a heartbeat is a name alone.
+    Dify,
 }
 
 /// One event before it is written out.
@@ -62,7 +67,11 @@ pub(crate) fn frames(dialect: Dialect, shape: &StreamShape, events: Vec<Event>) 
         }
         let data = event.data.to_string();
         // Workflow servers escape the ampersand of a debug_url, as Go's encoder does by default.
-        let data = if dialect == Dialect::Chat { data } else { data.replace('&', "\\u0026") };
+        let data = if matches!(dialect, Dialect::Chat | Dialect::Dify) {
+            data
+        } else {
+            data.replace('&', "\\u0026")
+        };
         write(event.name, &data, event.ending);
         let beat = match shape.ping {
             Ping::None => None,
@@ -70,7 +79,7 @@ pub(crate) fn frames(dialect: Dialect, shape: &StreamShape, events: Vec<Event>) 
             Ping::Empty => Some(""),
         };
         if let Some(beat) = beat.filter(|_| index % PING_EVERY_EVENTS == 0) {
-            write("PING", beat, None);
+            write(if dialect == Dialect::Dify { BARE_PING } else { "PING" }, beat, None);
         }
     }
     if let Some(last) = out.last_mut().filter(|_| shape.without_last_newline) {
@@ -86,9 +95,17 @@ fn frame(dialect: Dialect, shape: &StreamShape, id: usize, name: &str, data: &st
         LineEnd::Crlf => "\r\n",
     };
     let comment = if shape.comments { format!(": keep-alive{end}") } else { String::new() };
+    if dialect == Dialect::Dify {
+        let line = if name == BARE_PING {
+            format!("event:{space}ping")
+        } else {
+            format!("data:{space}{data}")
+        };
+        return format!("{comment}{line}{end}{end}");
+    }
     let id = match dialect {
         Dialect::Workflow => format!("id:{space}{id}{end}"),
-        Dialect::Chat | Dialect::Chatflow => String::new(),
+        Dialect::Chat | Dialect::Chatflow | Dialect::Dify => String::new(),
     };
     format!("{comment}{id}event:{space}{name}{end}data:{space}{data}{end}{end}")
 }

@@ -23,6 +23,8 @@ pub(crate) mod callbacks;
 pub(crate) mod tokens;
 // Workflow executions.
 pub(crate) mod executions;
+// Dify's runs and conversations.
+pub(crate) mod runs;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +37,7 @@ use self::executions::Executions;
 use self::files::Files;
 use self::ids::Ids;
 use self::journal_file::JournalFile;
+use self::runs::Runs;
 use self::seen::Seen;
 use self::subjects::Subjects;
 use self::tokens::Tokens;
@@ -63,6 +66,7 @@ pub(crate) struct World {
     pub(crate) chats: Chats,
     pub(crate) conversations: Conversations,
     pub(crate) executions: Executions,
+    pub(crate) runs: Runs,
     pub(crate) subjects: Subjects,
     pub(crate) seen: Seen,
     pub(crate) files: Files,
@@ -83,6 +87,7 @@ impl Upstream {
             chats: Chats::default(),
             conversations: Conversations::default(),
             executions: Executions::default(),
+            runs: Runs::default(),
             subjects: Subjects::default(),
             seen: Seen::default(),
             files: Files::default(),
@@ -185,6 +190,7 @@ impl World {
         self.chats = Chats::default();
         self.conversations = Conversations::default();
         self.executions = Executions::default();
+        self.runs = Runs::default();
         self.subjects = Subjects::default();
         self.files = Files::default();
         self.tokens = Tokens::default();

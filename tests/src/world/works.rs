@@ -55,6 +55,18 @@ pub enum Kind {
     WsTranscription,
     /// A websocket of `/v1/audio/simult_interpretation`.
     WsInterpretation,
+    /// Dify's `/chat-messages`.
+    DifyChat,
+    /// Dify's `/completion-messages`.
+    DifyCompletion,
+    /// Dify's `/workflows/run`, pinned or not.
+    DifyWorkflow,
+    /// Dify's `/messages/{id}/suggested`.
+    DifySuggested,
+    /// Dify's `/audio-to-text`.
+    DifyAudioToText,
+    /// Dify's `/text-to-audio`.
+    DifyTextToAudio,
 }
 
 /// Where a unit of work stands.
