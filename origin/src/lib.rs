@@ -34,6 +34,7 @@ pub mod pull;
 // What comes out of it, what a person decides, and how to ask.
 pub mod read;
 pub mod order;
+pub mod statement;
 pub mod http;
 pub mod config;
 pub mod cli;

@@ -11,16 +11,23 @@ const OUTPUT_SHOWN_BYTES: usize = 8 * 1024;
 
 /// The cargo that started this program, or the one on the path.
 pub fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // `cargo run` describes *this* package in the environment. Build scripts that watch such a
-    // variable would run again each time the way of starting cargo changes.
+    let mut command = plain(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Queries are checked against what is committed, whatever database the environment names.
+    command.env("SQLX_OFFLINE", "true").current_dir(crate::project::root());
+    command
+}
+
+/// A program that is not told which package started it.
+///
+/// `cargo run` describes *this* package in the environment. Build scripts that watch such a variable
+/// would run again each time the way of starting cargo changes.
+pub fn plain(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(describes_a_package) {
             command.env_remove(name);
         }
     }
-    // Queries are checked against what is committed, whatever database the environment names.
-    command.env("SQLX_OFFLINE", "true").current_dir(crate::project::root());
     command
 }
 

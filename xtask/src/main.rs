@@ -1,7 +1,7 @@
 //! `cargo xtask`: the command line.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -143,5 +143,5 @@ fn with_postgres(command: &[OsString]) -> Result<()> {
     let [program, arguments @ ..] = command else { bail!("a command is needed") };
     let scratch = Scratch::new("postgres")?;
     let postgres = Postgres::start(scratch.path(), Keep::Nothing)?;
-    command::run(Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()))
+    command::run(command::plain(program).args(arguments).env("DATABASE_URL", postgres.url()))
 }

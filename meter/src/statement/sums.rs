@@ -67,6 +67,13 @@ impl Statement {
         Ok(days)
     }
 
+    /// Sets the closing balance to what the opening one, the credits and the charges make.
+    pub fn close(&mut self) -> Result<(), Disagreement> {
+        let days = Sums::of(self.days.iter().map(|line| line.sums))?;
+        self.closing = self.opening.plus(self.credited()?)?.minus(days.amount)?;
+        self.charges().map(drop)
+    }
+
     /// The sum of its credits.
     pub fn credited(&self) -> Result<Nanos, OutOfRange> {
         self.credits.iter().try_fold(Nanos::ZERO, |sum, line| sum.plus(line.amount))

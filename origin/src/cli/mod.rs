@@ -19,6 +19,7 @@ mod report;
 mod serve;
 mod settings;
 mod setup;
+mod statement;
 mod tables;
 
 use clap::{Parser, Subcommand};
@@ -98,6 +99,9 @@ enum Command {
     Routes,
     /// Print what follows from what a reply tells: every cell of the rule
     Outcomes,
+    /// Close months, and show and check what was closed
+    #[command(subcommand)]
+    Statement(statement::StatementCommand),
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -130,6 +134,7 @@ impl Cli {
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),
             Command::Outcomes => tables::outcomes(),
+            Command::Statement(statement) => statement.run().await,
             Command::Report(report) => report.run().await,
         }
     }

@@ -24,6 +24,7 @@ mod reading;
 mod refusing;
 mod serving;
 mod signing_in;
+mod statements;
 mod tables;
 mod telling;
 mod tester;
