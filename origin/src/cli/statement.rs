@@ -9,7 +9,7 @@ use meter::money::Nanos;
 use meter::statement::STATEMENT_BYTES_MAX;
 use serde::Serialize;
 
-use crate::account::{self, AccountRow};
+use crate::account;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
@@ -125,14 +125,13 @@ impl Make {
     async fn run(self) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let accounts = if let Some(account) = &self.account {
-            vec![account::find(&pool, account).await?]
+            vec![account::find(&pool, account).await?.account_id]
         } else {
-            account::list(&pool).await?
+            statement::holders(&pool).await?
         };
         let mut all = Vec::new();
-        for AccountRow { account_id, .. } in &accounts {
-            let month = self.month.as_deref();
-            all.push(statement::close(&pool, account_id, month, Utc::now()).await?);
+        for account in &accounts {
+            all.push(statement::close(&pool, account, self.month.as_deref(), Utc::now()).await?);
         }
         let lines: Vec<_> = all.iter().filter_map(line).collect();
         let text = if lines.is_empty() {

@@ -19,6 +19,9 @@ pub use close::{Closed, close};
 /// Most statements in one list: eight years of an account, or a month of a thousand.
 pub const STATEMENTS_LISTED_MAX: i64 = 1_000;
 
+/// Most accounts whose months are closed in one go.
+pub const HOLDERS_MAX: i64 = 100_000;
+
 /// A statement, without its lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatementRow {
@@ -33,6 +36,12 @@ pub struct StatementRow {
     pub closing_nanos: i64,
     /// Its hash, in hexadecimal.
     pub hash: String,
+}
+
+/// Everybody who gets statements.
+pub async fn holders(pool: &PgPool) -> Result<Vec<String>, Error> {
+    let query = "SELECT account_id FROM account ORDER BY account_id LIMIT $1";
+    Ok(sqlx::query_scalar(query).bind(HOLDERS_MAX).fetch_all(pool).await?)
 }
 
 /// The statements of one account or of all, the newest month first.
