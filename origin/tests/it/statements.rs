@@ -104,7 +104,7 @@ async fn the_sum_of_all_statements_is_the_balance() {
         kind: CreditKind::TopUp,
         amount: cost(1_000),
         reason: "invoice 7, \"quoted\"".to_owned(),
-        actor: "test".to_owned(),
+        actor: crate::tester::actor(),
         reference: Some("pay_7".to_owned()),
     };
     give(&tester.pool, &credit).await.unwrap();
