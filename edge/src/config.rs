@@ -7,6 +7,7 @@
 //! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
 //! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
 //! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
+//! | `COZE_BOT_ID` | variable | the bot behind the model `coze-bot`, for callers that name none; optional |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 //!
 //! Credentials for upstream are not among it: `credential::configured` reads them at each use.

@@ -1,7 +1,8 @@
 //! The way in: which path a request takes.
 //!
 //! 1. Weir's own pages: health, the origin's pull, the live balance.
-//! 2. Everything else by the route table, which refuses what it does not name.
+//! 2. Other protocols' doors.
+//! 3. Everything else by the route table, which refuses what it does not name.
 
 use std::rc::Rc;
 
@@ -12,6 +13,7 @@ use worker::{Context, Env, Result};
 
 use crate::call::{self, Arrived};
 use crate::config::Config;
+use crate::door::{AtDoor, OpenAi};
 use crate::reply::{self, Failure};
 use crate::{balance, explain, platform, pull};
 
@@ -26,6 +28,10 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
     let url = request.url();
     let (path, query) = path_and_query(&url);
     let method = request.method();
+    if let Some(asked) = OpenAi::of(&method, path) {
+        let at = AtDoor { request, env, call: &call, context: &context };
+        return asked.answer(at).await.or_else(|failure| reply::failure(failure, &call));
+    }
     let answered = match (method.as_str(), path) {
         ("GET", HEALTH_PATH) => return reply::health(),
         ("GET", BALANCE_PATH) => balance::answer(&request, &env).await,
@@ -36,7 +42,8 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
             (Some(_), Err(error)) => Err(error.into()),
             (Some(class), Ok(config)) => {
                 let (path, query) = (path.to_owned(), query.to_owned());
-                let arrived = Arrived { request, env, config, path, query, call: call.clone() };
+                let arrived =
+                    Arrived { request, env, config, path, query, call: call.clone(), way: None };
                 match class {
                     Class::Billable(operation) => {
                         call::billable(arrived, operation, &context).await

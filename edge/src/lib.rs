@@ -19,6 +19,9 @@ mod reply;
 // The way in.
 mod front;
 
+// Other protocols that lead to the same calls.
+mod door;
+
 // What goes upstream in place of the caller's key.
 mod credential;
 

@@ -1,5 +1,6 @@
 //! Replies that Weir makes itself, and the headers it adds to upstream's.
 
+use meter::door;
 use meter::header;
 use meter::ids::CallId;
 use meter::money::Nanos;
@@ -15,13 +16,15 @@ use crate::{log, platform};
 
 /// The header that names the call, on every reply.
 const CALL_ID: &str = "weir-call-id";
+/// Upstream's log id, for asking its support.
+const LOG_ID: &str = "x-tt-logid";
 /// The header that says what the call cost, in quota.
 const CHARGE: &str = "weir-charge";
 /// The header that says what is left, in quota.
 const BALANCE: &str = "weir-balance";
 
 /// The header by which libraries of the `OpenAI` family are told whether to try again (contract §6.2).
-const SHOULD_RETRY: &str = "x-should-retry";
+pub(crate) const SHOULD_RETRY: &str = "x-should-retry";
 
 /// The header that marks a reply that is given again.
 const REPLAYED: &str = "weir-replayed";
@@ -139,6 +142,29 @@ pub(crate) fn headers_down(upstream: &Headers, call: &CallId) -> Result<Headers>
     }
     headers.set(CALL_ID, call.as_str())?;
     Ok(headers)
+}
+
+/// The headers of a reply that a door made: upstream's log id, and the call's name.
+pub(crate) fn headers_of_door(upstream: &Headers, call: &CallId) -> Result<Headers> {
+    let headers = Headers::new()?;
+    if let Some(log) = upstream.get(LOG_ID)? {
+        headers.set(LOG_ID, &log)?;
+    }
+    headers.set(CALL_ID, call.as_str())?;
+    Ok(headers)
+}
+
+/// A reply that a door made of upstream's.
+///
+/// After an error of upstream's the work may have been done, so that nobody is to ask for it again
+/// without knowing.
+pub(crate) fn of_door(said: &door::Reply, upstream: &Headers, call: &CallId) -> Result<Response> {
+    let headers = headers_of_door(upstream, call)?;
+    headers.set("content-type", "application/json")?;
+    if said.status >= 400 {
+        headers.set(SHOULD_RETRY, "false")?;
+    }
+    respond(said.status, &headers, Body::Text(&said.body))
 }
 
 /// Adds what the call cost and what is left.

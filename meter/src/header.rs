@@ -38,7 +38,7 @@ const NOT_UPSTREAM: &[&str] = &[
 ];
 
 /// Families of such headers, by how they begin.
-const NOT_UPSTREAM_PREFIXES: &[&str] = &["cf-", "x-forwarded-", "weir-"];
+const NOT_UPSTREAM_PREFIXES: &[&str] = &["cf-", "openai-", "weir-", "x-forwarded-", "x-stainless-"];
 
 /// Whether a request's header goes to upstream.
 pub fn goes_up(name: &str) -> bool {

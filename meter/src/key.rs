@@ -167,6 +167,16 @@ impl Caller {
         }
     }
 
+    /// Whether the key may use this operation at all.
+    pub fn may(&self, operation: &str) -> bool {
+        self.operations.as_ref().is_none_or(|list| list.iter().any(|item| item == operation))
+    }
+
+    /// The bots and workflows that the key is limited to; none when it is not limited.
+    pub fn subjects(&self) -> &[String] {
+        self.subjects.as_deref().unwrap_or_default()
+    }
+
     /// Refuses when the key is limited to other operations or other subjects.
     pub fn check_scope(&self, operation: &str, subject: Option<&str>) -> Result<(), Refusal> {
         let allows = |list: &Option<Vec<String>>, wanted: Option<&str>| match (list, wanted) {

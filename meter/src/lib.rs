@@ -35,6 +35,9 @@ pub mod usage;
 pub mod outcome;
 pub mod outcome_table;
 
+// Other protocols that lead to the same calls.
+pub mod door;
+
 // What it costs, who pays, and what is written down.
 pub mod price;
 pub mod account;

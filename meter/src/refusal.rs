@@ -41,6 +41,8 @@ pub enum Reason {
     Unpriced,
     /// Not a path and method that Weir knows.
     RouteUnknown,
+    /// A door does not know the model that was asked for.
+    ModelUnknown,
     /// The body is larger than Coze accepts.
     BodyTooLarge,
     /// The body, or a field of it, is not what the operation needs to be billed.
@@ -67,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -82,6 +84,7 @@ impl Reason {
         Self::AddressNotAllowed,
         Self::Unpriced,
         Self::RouteUnknown,
+        Self::ModelUnknown,
         Self::BodyTooLarge,
         Self::BodyInvalid,
         Self::WorkUnknown,
@@ -124,6 +127,7 @@ impl Reason {
             Self::RouteUnknown => {
                 ("route_unknown", 404, 4200, "this path and method are not served here")
             }
+            Self::ModelUnknown => ("model_not_found", 404, 4200, "this model is not known here"),
             Self::BodyTooLarge => ("body_too_large", 413, 4000, "the body is too large"),
             Self::BodyInvalid => ("body_invalid", 400, 4000, "the body is not valid"),
             Self::WorkUnknown => ("work_unknown", 404, 4001, "this chat is not waiting here"),

@@ -5,6 +5,9 @@
 
 #[cfg(test)]
 mod recording;
+#[cfg(test)]
+#[path = "chunking/doors.rs"]
+mod doors;
 
 use meter::sse::{DATA_BYTES_MAX, Event, LINE_BYTES_MAX, Parser};
 use proptest::prelude::*;

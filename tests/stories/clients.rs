@@ -19,6 +19,8 @@ pub(crate) enum Library {
     Python,
     /// @coze/api.
     JavaScript,
+    /// openai-python.
+    OpenAi,
 }
 
 impl Library {
@@ -28,6 +30,11 @@ impl Library {
             Self::Python => {
                 let mut python = Command::new("python3");
                 python.env("PYTHONPATH", &*PYTHON).arg(scripts().join("coze_py.py"));
+                python
+            }
+            Self::OpenAi => {
+                let mut python = Command::new("python3");
+                python.env("PYTHONPATH", &*PYTHON).arg(scripts().join("openai_py.py"));
                 python
             }
             Self::JavaScript => {
@@ -58,20 +65,20 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// cozepy, in a folder for `PYTHONPATH`.
+/// cozepy and openai-python, in a folder for `PYTHONPATH`.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let pinned = scripts().join("requirements.txt");
     let version =
         command::output_of(Command::new("python3").args(["-c", "import sys; print(sys.version)"]))
-            .expect("the stories need python3 (with pip) for cozepy");
+            .expect("the stories need python3 (with pip) for the clients");
     let wanted = fs::read(&pinned).unwrap();
-    let key = format!("cozepy-{}", cache::fingerprint(&[&wanted, version.as_bytes()]));
+    let key = format!("python-{}", cache::fingerprint(&[&wanted, version.as_bytes()]));
     cache::installed(&key, |folder| {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--no-warn-script-location", "--target"]);
         command::output_of(pip.arg(folder).arg("-r").arg(&pinned)).map(drop)
     })
-    .expect("pip installs cozepy")
+    .expect("pip installs the clients")
 });
 
 /// @coze/api and the script beside it, since Node looks for packages where a script lies.

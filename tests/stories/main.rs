@@ -15,6 +15,7 @@ mod whole_path; // one call of each kind, by the official libraries
 mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
+mod openai; // the door of OpenAI's libraries
 mod pitfalls; // what the other stories do not walk into
 mod operator; // calls that do not end, and who decides about them
 mod prices; // what calls cost

@@ -177,7 +177,9 @@ pub(super) async fn hold_for(
 fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Attempt>, Failure> {
     let Some(key) = arrived.request.headers().get(IDEMPOTENCY_KEY)? else { return Ok(None) };
     let key = IdempotencyKey::new(&caller.account, &key)?;
-    let request = Hash::of_parts(&[arrived.path.as_bytes(), arrived.query.as_bytes(), body]);
+    // A door may make the same call of two requests, which are still not the same request.
+    let asked = arrived.way.as_ref().map_or(body, |way| &way.asked);
+    let request = Hash::of_parts(&[arrived.path.as_bytes(), arrived.query.as_bytes(), asked]);
     Ok(Some(Attempt { key, request }))
 }
 
@@ -207,7 +209,7 @@ fn refused(reply: Result<ReplyDoc, Refusal>) -> Failure {
 }
 
 /// Reads the body, and no more of it than may be there.
-async fn read_body(request: &Request) -> Result<Uint8Array, Failure> {
+pub(crate) async fn read_body(request: &Request) -> Result<Uint8Array, Failure> {
     let length = request.headers().get("content-length")?;
     let announced = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or_default();
     if announced <= BODY_BYTES_MAX

@@ -23,7 +23,7 @@ pub(super) async fn follow(
     authorization: &Authorization,
     what: FollowUp,
 ) -> Result<Response, Failure> {
-    let Arrived { request, env, config, path, query, call } = arrived;
+    let Arrived { request, env, config, path, query, call, .. } = arrived;
     let asked =
         Asked { account: caller.account.clone(), question: [path.as_str(), query].concat() };
     if let Some(answer) = memory::recall(&asked, platform::now()) {

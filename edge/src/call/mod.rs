@@ -8,6 +8,7 @@ mod authenticate;
 mod admit;
 mod forward;
 mod tap;
+mod translate;
 mod settle;
 mod follow;
 mod memory;
@@ -25,9 +26,11 @@ use worker::web_sys::{Request, Response};
 use worker::{Context, Env};
 
 use crate::config::Config;
+use crate::door::Way;
 use crate::reply::{self, Body, Failure};
 
 use admit::Entered;
+pub(crate) use admit::read_body;
 pub(crate) use authenticate::{authenticate, verify};
 pub(crate) use forward::ask;
 pub(crate) use socket::socket;
@@ -41,6 +44,8 @@ pub(crate) struct Arrived {
     /// With its question mark, or empty.
     pub(crate) query: String,
     pub(crate) call: CallId,
+    /// The way back through a door, when the call came in by one.
+    pub(crate) way: Option<Way>,
 }
 
 /// A call that is paid for.
@@ -68,7 +73,7 @@ pub(crate) async fn billable(
 }
 
 async fn carry(
-    arrived: Arrived,
+    mut arrived: Arrived,
     operation: Operation,
     context: &Rc<Context>,
 ) -> Result<Response, Failure> {
@@ -99,7 +104,13 @@ async fn carry(
     }
     let rate = admitted.rate;
     let replied = forward::send(&up, &admitted.body).await;
-    let response = tap::tap(admitted, &authorization, replied, &arrived.config, context).await?;
+    let config = &arrived.config;
+    let response = match arrived.way.take() {
+        None => tap::tap(admitted, &authorization, replied, config, context).await?,
+        Some(way) => {
+            translate::tap(admitted, &authorization, replied, way, config, context).await?
+        }
+    };
     if let Some(rate) = rate {
         reply::add_rate(&response.headers(), rate)?;
     }
@@ -111,6 +122,11 @@ pub(crate) async fn follow_up(arrived: Arrived, what: FollowUp) -> Result<Respon
     let caller = authenticate(&arrived.request, &arrived.config)?;
     let authorization = admit::enter(&arrived, &caller).await?;
     follow::follow(&arrived, &caller, &authorization, what).await
+}
+
+/// A reply's body, as bytes.
+pub(crate) async fn bytes_of(reply: &Response) -> Result<Vec<u8>, Failure> {
+    Ok(forward::bytes(reply).await?.to_vec())
 }
 
 /// A call that costs nothing.

@@ -42,12 +42,7 @@ pub(super) async fn tap(
 ) -> Result<Response> {
     let reply = match replied {
         Ok(reply) => reply,
-        Err(error) => {
-            log::warn("upstream_unreachable", Some(admitted.call.as_str()), &error.to_string());
-            let report = Report { status: None, observed: Observed::nothing() };
-            settle::settle(&admitted, &report, None).await;
-            return reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call);
-        }
+        Err(error) => return unreachable(&admitted, &error).await,
     };
     if is_refused(reply.status(), None) {
         authorization.was_refused();
@@ -60,43 +55,70 @@ pub(super) async fn tap(
     }
 }
 
+/// No reply came. What became of the work is for the outcome table to say.
+pub(super) async fn unreachable(admitted: &Admitted, error: &worker::Error) -> Result<Response> {
+    log::warn("upstream_unreachable", Some(admitted.call.as_str()), &error.to_string());
+    let report = Report { status: None, observed: Observed::nothing() };
+    settle::settle(admitted, &report, None).await;
+    reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call)
+}
+
+/// A reply began and did not end.
+pub(super) async fn broke_off(
+    admitted: &Admitted,
+    status: u16,
+    error: &worker::Error,
+) -> Result<Response> {
+    log::warn("reply_broke_off", Some(admitted.call.as_str()), &error.to_string());
+    let report = Report { status: Some(status), observed: Observed::nothing() };
+    settle::settle(admitted, &report, None).await;
+    reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call)
+}
+
+/// What a reply that was read whole says.
+pub(super) fn read_whole(dialect: Dialect, status: u16, body: &[u8]) -> Observed {
+    match dialect {
+        Dialect::Chat => coze_chat::read_reply(body),
+        Dialect::Workflow => coze_workflow::read_run(body),
+        Dialect::Dify => dify::read_reply(body),
+        Dialect::Plain => coze_plain::read_reply(status, true, body),
+    }
+}
+
+/// Notes when a reply's code says that upstream does not take our credential. Its status was looked at
+/// before.
+pub(super) fn note_refusal(authorization: &Authorization, status: u16, observed: &Observed) {
+    if status != 401 && is_refused(status, observed.code) {
+        authorization.was_refused();
+    }
+}
+
 /// A JSON reply: read, settled, and then given, with what it cost in its headers.
 async fn whole(
     admitted: &Admitted,
     authorization: &Authorization,
     reply: &Response,
 ) -> Result<Response> {
-    let status = Some(reply.status());
+    let status = reply.status();
     let bytes = match forward::bytes(reply).await {
         Ok(bytes) => bytes,
-        Err(error) => {
-            log::warn("reply_broke_off", Some(admitted.call.as_str()), &error.to_string());
-            let report = Report { status, observed: Observed::nothing() };
-            settle::settle(admitted, &report, None).await;
-            return reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call);
-        }
+        Err(error) => return broke_off(admitted, status, &error).await,
     };
     let body = bytes.to_vec();
-    let observed = match admitted.dialect {
-        Dialect::Chat => coze_chat::read_reply(&body),
-        Dialect::Workflow => coze_workflow::read_run(&body),
-        Dialect::Dify => dify::read_reply(&body),
-        Dialect::Plain => coze_plain::read_reply(reply.status(), true, &body),
-    };
-    if reply.status() != 401 && is_refused(reply.status(), observed.code) {
-        authorization.was_refused();
-    }
-    let kept = kept_reply(admitted, reply.status(), body);
-    let settled = settle::settle(admitted, &Report { status, observed }, kept).await;
+    let observed = read_whole(admitted.dialect, status, &body);
+    note_refusal(authorization, status, &observed);
+    let kept = kept_reply(admitted, status, body);
+    let report = Report { status: Some(status), observed };
+    let settled = settle::settle(admitted, &report, kept).await;
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
     if let Some(Settled::Finished { amount, balance, .. }) = settled {
         reply::add_charge(&headers, amount, balance)?;
     }
-    reply::respond(reply.status(), &headers, Body::Bytes(&bytes))
+    reply::respond(status, &headers, Body::Bytes(&bytes))
 }
 
 /// The reply as it is kept for replaying, when it is wanted and not too large.
-fn kept_reply(admitted: &Admitted, status: u16, body: Vec<u8>) -> Option<KeptReplyDoc> {
+pub(super) fn kept_reply(admitted: &Admitted, status: u16, body: Vec<u8>) -> Option<KeptReplyDoc> {
     if !admitted.keeps_reply || body.len() > IDEMPOTENT_REPLY_BYTES_MAX {
         return None;
     }
@@ -130,16 +152,25 @@ fn stream(
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
     let status = reply.status();
     context.wait_until(async move {
-        let observed = read_copy(&admitted, &copy, note_after).await;
+        let observed = read_copy(&admitted, &copy, note_after, |_| {}).await;
         settle::settle(&admitted, &Report { status: Some(status), observed }, None).await;
     });
     reply::respond(status, &headers, Body::Stream(Some(&for_caller)))
 }
 
 /// Reads the copy to its end, noting the work's ids when it takes longer than `note_after`; when that is
-/// zero, as soon as there are any.
-async fn read_copy(admitted: &Admitted, copy: &ReadableStream, note_after: Duration) -> Observed {
+/// zero, as soon as there are any. `on_event` is shown each event as well.
+pub(super) async fn read_copy(
+    admitted: &Admitted,
+    copy: &ReadableStream,
+    note_after: Duration,
+    mut on_event: impl FnMut(sse::Event<'_>),
+) -> Observed {
     let mut reading = StreamReading::new(admitted.dialect);
+    let mut take = |reading: &mut StreamReading, event: sse::Event<'_>| {
+        reading.take(event);
+        on_event(event);
+    };
     let mut parser = sse::Parser::new();
     let reader = body::reader(copy);
     let mut is_noted = !note_after.is_zero();
@@ -149,7 +180,7 @@ async fn read_copy(admitted: &Admitted, copy: &ReadableStream, note_after: Durat
         // A stream may fall silent for long, so the note does not wait for its next bytes.
         match select(chunk, note_in).await {
             Either::Left((Ok(Some(bytes)), waiting)) => {
-                parser.feed(&bytes.to_vec(), |event| reading.take(event));
+                parser.feed(&bytes.to_vec(), |event| take(&mut reading, event));
                 if !is_noted && reading.goes_on_named() {
                     settle::note(admitted, reading.ids()).await;
                     is_noted = true;
@@ -169,13 +200,13 @@ async fn read_copy(admitted: &Admitted, copy: &ReadableStream, note_after: Durat
             }
         }
     }
-    parser.finish(|event| reading.take(event));
+    parser.finish(|event| take(&mut reading, event));
     reading.finish()
 }
 
 /// What a reply's content type says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Stream,
     Json,
     Other,
@@ -184,7 +215,7 @@ enum Kind {
 impl Kind {
     /// The kind by the media type alone; its parameters do not matter. The request is never asked:
     /// an error comes back as JSON to a request for a stream, too (contract §9 no. 22).
-    fn of(content_type: &str) -> Self {
+    pub(super) fn of(content_type: &str) -> Self {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         match media_type.to_ascii_lowercase().as_str() {
             "text/event-stream" => Self::Stream,

@@ -11,7 +11,10 @@
 use std::cell::{Cell, RefCell};
 
 use futures_util::future::join_all;
-use meter::journal::{Admission, Change, Decision, Entrance, Journal as State, Question, Report};
+use meter::ids::AccountId;
+use meter::journal::{
+    Admission, Change, Decision, Entrance, Journal as State, MemoName, Question, Report,
+};
 use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::WireError;
@@ -34,6 +37,8 @@ use crate::{call, log, platform};
 
 /// Most questions to upstream in one run of the alarm.
 const QUESTIONS_MAX: usize = 32;
+/// How often memos whose time has passed are looked for.
+const FORGET_MEMOS_EVERY_MS: u64 = 60 * 60 * 1_000;
 
 /// One journal.
 #[durable_object(alarm)]
@@ -49,6 +54,8 @@ struct Memory {
     store: Store<SqlStorage>,
     epoch: String,
     journal: State,
+    /// When memos whose time has passed were looked for last.
+    forgot_memos_at: UnixMs,
 }
 
 impl DurableObject for Journal {
@@ -183,7 +190,7 @@ impl Journal {
         let (store, epoch) = Store::open(sql, platform::new_name)?;
         let (stored, next_call_no) = store.load()?;
         let journal = State::load(stored, next_call_no, now);
-        Ok(Memory { store, epoch: epoch.to_string(), journal })
+        Ok(Memory { store, epoch: epoch.to_string(), journal, forgot_memos_at: now })
     }
 
     fn take_answer(&self, question: &Question, report: Report) -> Result<(), Problem> {
@@ -295,6 +302,22 @@ impl Memory {
                     (Ok(()), None) => refused(Reason::AccountUnknown),
                 })
             }
+            CommandDoc::KeepMemo { account, name, value } => {
+                let name = memo_name(&id("account", &account)?, &name)?;
+                self.store.keep_memo(&name, value.as_deref(), now)?;
+                Ok(ReplyDoc::Ok)
+            }
+            CommandDoc::RecallMemo { account, key, name } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                if let Err(reason) = self.journal.enter(&account, &key) {
+                    return Ok(refused(reason));
+                }
+                let memo = self.store.memo(&memo_name(&account, &name)?, now)?;
+                Ok(memo.map_or(ReplyDoc::Unknown, |(value, kept_at)| ReplyDoc::Memo {
+                    value,
+                    kept_at_ms: kept_at.get(),
+                }))
+            }
             CommandDoc::Pull(pull) => self.pull(pull, now),
         }
     }
@@ -311,6 +334,10 @@ impl Memory {
             self.kept(decision, now)?;
         }
         self.store.forget_keys(now)?;
+        if now.since(self.forgot_memos_at) >= FORGET_MEMOS_EVERY_MS {
+            self.store.forget_memos(now)?;
+            self.forgot_memos_at = now;
+        }
         // An acknowledgement of another epoch says nothing about these entries.
         if epoch.as_deref() == Some(self.epoch.as_str()) {
             self.store.clear_up(ack, now)?;
@@ -341,6 +368,11 @@ impl Memory {
 
 fn refused(reason: Reason) -> ReplyDoc {
     ReplyDoc::Refused(Refusal::from(reason).into())
+}
+
+fn memo_name(account: &AccountId, name: &str) -> Result<MemoName, WireError> {
+    let problem = || "is no name of a memo".to_owned();
+    MemoName::new(account, name).ok_or_else(|| WireError { field: "name", problem: problem() })
 }
 
 fn id<T: std::str::FromStr<Err = meter::ids::IdError>>(

@@ -46,6 +46,14 @@ const MIGRATIONS: &[&[&str]] = &[
         // What was spent on the day of the last mark, a `SpentTodayDoc`; null before the first one.
         "ALTER TABLE account ADD COLUMN today TEXT",
     ],
+    &[
+        // Ids that a door has to find again; `name` begins with the account.
+        "CREATE TABLE memo (
+       name TEXT PRIMARY KEY,
+       value TEXT NOT NULL,
+       kept_at_ms INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID",
+    ],
 ];
 
 /// Brings the store to the newest version. A store that exists already costs one read.

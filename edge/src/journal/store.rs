@@ -1,5 +1,7 @@
 //! The journal's rows: effects in, state out.
 
+mod memo;
+
 use meter::account::Account;
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, Epoch};

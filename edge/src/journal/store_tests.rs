@@ -9,7 +9,8 @@ use meter::account::{Account, Overdraft};
 use meter::entry::Hash;
 use meter::ids::CallId;
 use meter::journal::{
-    Attempt, Change, IDEMPOTENCY_KEEP_MS, IdempotencyKey, KeptReply, MARK_EVERY, Stored,
+    Attempt, Change, IDEMPOTENCY_KEEP_MS, IdempotencyKey, KeptReply, MARK_EVERY, MEMO_KEEP_MS,
+    MEMO_VALUE_BYTES_MAX, MemoName, Stored,
 };
 use meter::money::Nanos;
 
@@ -275,6 +276,32 @@ fn a_key_that_is_used_again_after_its_time_has_no_reply_of_before() {
     let second = desk.admit(Some(attempt));
     let kept = desk.store.kept(&key).unwrap().unwrap();
     assert_eq!((kept.call, kept.reply), (second, None));
+}
+
+#[test]
+fn a_memo_is_kept_replaced_and_forgotten_in_time() {
+    let connection = database();
+    let mut desk = Desk::open(&connection, 5);
+    let name = MemoName::new(&account_id(1), "task/c1").unwrap();
+    let other = MemoName::new(&account_id(2), "task/c1").unwrap();
+    let start = desk.now;
+    desk.store.keep_memo(&name, Some("7480 7502"), start).unwrap();
+    desk.store.keep_memo(&name, Some("7480 7503"), start.plus_ms(1)).unwrap();
+    desk.reload();
+    let kept = desk.store.memo(&name, start).unwrap();
+    assert_eq!(kept, Some(("7480 7503".to_owned(), start.plus_ms(1))));
+    assert_eq!(desk.store.memo(&other, start).unwrap(), None);
+    let end = start.plus_ms(MEMO_KEEP_MS + 2);
+    assert_eq!(desk.store.memo(&name, end).unwrap(), None);
+    desk.store.forget_memos(end.plus_ms(0)).unwrap();
+    assert_eq!(count(&connection, "memo"), 0);
+    desk.store.keep_memo(&name, Some("x"), end).unwrap();
+    desk.store.forget_memos(end).unwrap();
+    assert_eq!(count(&connection, "memo"), 1);
+    desk.store.keep_memo(&name, None, end).unwrap();
+    assert_eq!(count(&connection, "memo"), 0);
+    let large = "x".repeat(MEMO_VALUE_BYTES_MAX + 1);
+    assert!(desk.store.keep_memo(&name, Some(&large), end).is_err());
 }
 
 /// Numbers that look random and are the same in every run (xorshift).

@@ -27,6 +27,7 @@ mod explain;
 mod finish;
 mod idempotency;
 mod load;
+mod memo;
 mod order;
 mod recent;
 mod tally;
@@ -53,6 +54,7 @@ pub use idempotency::{
     Attempt, IDEMPOTENCY_KEEP_MS, IDEMPOTENT_REPLY_BYTES_MAX, IdempotencyKey, Kept, KeptReply,
 };
 pub use load::Stored;
+pub use memo::{MEMO_KEEP_MS, MEMO_NAME_BYTES_MAX, MEMO_VALUE_BYTES_MAX, MemoName};
 pub use order::Order;
 use recent::{Recent, Refused};
 pub use tally::{KEYS_TODAY_MAX, SpentToday, Today};

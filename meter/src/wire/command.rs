@@ -86,6 +86,25 @@ pub enum CommandDoc {
         /// The call.
         call: String,
     },
+    /// Keep a small fact for a door, or forget it.
+    KeepMemo {
+        /// The account.
+        account: String,
+        /// The memo's name.
+        name: String,
+        /// What to keep; nothing forgets it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
+    /// What was kept under this name?
+    RecallMemo {
+        /// The account that asks.
+        account: String,
+        /// The key that asks.
+        key: String,
+        /// The memo's name.
+        name: String,
+    },
     /// The origin pulls.
     Pull(PullRequest),
 }
@@ -212,6 +231,13 @@ pub enum ReplyDoc {
     Unknown,
     /// How the account stands.
     Standing(StandingDoc),
+    /// What was kept.
+    Memo {
+        /// The value.
+        value: String,
+        /// When it was written last.
+        kept_at_ms: u64,
+    },
     /// The page.
     Page(PullReply),
 }

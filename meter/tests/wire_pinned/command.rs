@@ -287,6 +287,10 @@ fn every_reply_is_what_it_was() {
         &ReplyDoc::Refused(doc),
         r#"{"is":"refused","reason":"rate_limited","detail":"the key","retry_after_s":7,"rate":{"limit":60,"remaining":0,"reset_s":61}}"#,
     );
+    pinned(
+        &ReplyDoc::Memo { value: "7480 7502".to_owned(), kept_at_ms: 7 },
+        r#"{"is":"memo","value":"7480 7502","kept_at_ms":7}"#,
+    );
     let standing = StandingDoc { credits_nanos: 9, spent_nanos: 4, held_nanos: 2 };
     pinned(
         &ReplyDoc::Standing(standing),
@@ -338,4 +342,22 @@ fn how_a_call_stands_is_told_as_it_was() {
     }
     let ok = ReplyDoc::Ok { sender: SenderDoc::default() };
     assert_eq!(ok.settled().unwrap_err().field, "is");
+}
+
+#[test]
+fn a_memo_is_kept_and_recalled_as_it_was() {
+    let (account, name) = ("acc_1".to_owned(), "task/c1".to_owned());
+    let value = Some("7480 7502".to_owned());
+    pinned(
+        &CommandDoc::KeepMemo { account: account.clone(), name: name.clone(), value },
+        r#"{"do":"keep_memo","account":"acc_1","name":"task/c1","value":"7480 7502"}"#,
+    );
+    pinned(
+        &CommandDoc::KeepMemo { account: account.clone(), name: name.clone(), value: None },
+        r#"{"do":"keep_memo","account":"acc_1","name":"task/c1"}"#,
+    );
+    pinned(
+        &CommandDoc::RecallMemo { account, key: "key_1".to_owned(), name },
+        r#"{"do":"recall_memo","account":"acc_1","key":"key_1","name":"task/c1"}"#,
+    );
 }
