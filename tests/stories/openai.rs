@@ -26,10 +26,6 @@ async fn post(tester: &Tester, body: &Value) -> reqwest::Response {
     tester.call("/v1/chat/completions", body).await
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn request(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
 }
@@ -81,7 +77,7 @@ async fn the_whole_history_goes_up_and_nothing_of_the_caller() {
     let arguments = ["--do", "complete", "--model", &bot, "--messages", &messages];
     let said = completes(&tester, &arguments).await;
     assert_eq!(said["text"], "You said: three");
-    let key = &tester.calls(1).await[0]["key_id"];
+    let key = &tester.calls(1).await[0]["key"];
     let message = |role: &str, kind: &str, text: &str| {
         format!(r#"{{"role":"{role}","type":"{kind}","content":"{text}","content_type":"text"}}"#)
     };
@@ -95,7 +91,7 @@ async fn the_whole_history_goes_up_and_nothing_of_the_caller() {
     let body = format!(
         r#"{{"bot_id":"{bot}","user_id":{key},"stream":true,"auto_save_history":true,"additional_messages":[{messages}]}}"#
     );
-    let wanted = hex(&Sha256::digest(&body));
+    let wanted = format!("{:x}", Sha256::digest(&body));
     let requests = tester.requests_after(before).await;
     let chat = requests.iter().find(|one| one["body_sha256"] == wanted).unwrap();
     assert_eq!(chat["path"], "/v3/chat");
