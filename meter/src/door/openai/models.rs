@@ -85,7 +85,7 @@ mod tests {
             expires_at: None,
             operations,
             subjects,
-            limits: crate::account::settings::Limits::default(),
+            limits: crate::account::Limits::default(),
             networks: None,
         };
         names(&Caller::from_claims(&claims, UnixMs::new(0)).unwrap())
