@@ -53,7 +53,7 @@ impl Memo {
         let (account, name) = (self.account.to_string(), self.name.clone());
         let command = CommandDoc::KeepMemo { account, name, value: Some(value) };
         for _ in 0..TRIES_MAX {
-            if matches!(journal.command(&command).await, Ok(ReplyDoc::Ok)) {
+            if matches!(journal.command(&command).await, Ok(ReplyDoc::Ok { .. })) {
                 return Ok(());
             }
         }

@@ -305,7 +305,7 @@ impl Memory {
             CommandDoc::KeepMemo { account, name, value } => {
                 let name = memo_name(&id("account", &account)?, &name)?;
                 self.store.keep_memo(&name, value.as_deref(), now)?;
-                Ok(ReplyDoc::Ok)
+                Ok(ReplyDoc::Ok { sender: SenderDoc::default() })
             }
             CommandDoc::RecallMemo { account, key, name } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
