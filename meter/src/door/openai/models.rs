@@ -87,6 +87,7 @@ mod tests {
             subjects,
             limits: crate::account::Limits::default(),
             networks: None,
+            session: None,
         };
         names(&Caller::from_claims(&claims, UnixMs::new(0)).unwrap())
     }
