@@ -48,4 +48,5 @@ pub mod journal;
 pub mod reconcile;
 pub mod ledger;
 pub mod statement;
+pub mod bill;
 pub mod wire;

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
+use meter::bill::complete::QUIET_MS_DEFAULT;
 
 /// Where the ledger is.
 #[derive(Args)]
@@ -54,6 +55,44 @@ pub struct ServeSettings {
     /// How log lines are written
     #[arg(long, env = "WEIR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// What upstream's own bill may do.
+#[derive(Args)]
+pub struct BillSettings {
+    /// The secret in the URL to which Coze sends its callbacks: `/callbacks/coze/SECRET`; without one
+    /// none are taken
+    #[arg(long, env = "WEIR_CALLBACK_SECRET", hide_env_values = true, value_name = "SECRET",
+          value_parser = secret)]
+    pub callback_secret: Option<String>,
+    /// The token of Coze's callback app; with one, callbacks must be signed with it
+    #[arg(long, env = "WEIR_CALLBACK_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub callback_token: Option<String>,
+    /// How long bill and edge must be quiet about an open call without a name before the bill ends it,
+    /// in milliseconds
+    #[arg(
+        long,
+        env = "WEIR_BILL_QUIET_MS",
+        default_value_t = QUIET_MS_DEFAULT,
+        value_parser = clap::value_parser!(u64).range(100..=86_400_000),
+        value_name = "MS"
+    )]
+    pub bill_quiet_ms: u64,
+}
+
+/// Shortest secret: one that nobody guesses.
+const SECRET_CHARS_MIN: usize = 16;
+/// Longest secret: one that fits into a query.
+const SECRET_CHARS_MAX: usize = 200;
+
+/// A secret that can stand in a URL as it is.
+fn secret(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let fits = (SECRET_CHARS_MIN..=SECRET_CHARS_MAX).contains(&text.len());
+    if fits && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("must have {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} letters, digits, `-` and `_`"))
 }
 
 /// How log lines are written.

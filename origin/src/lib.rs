@@ -35,6 +35,7 @@ pub mod pull;
 pub mod read;
 pub mod order;
 pub mod statement;
+pub mod bill;
 pub mod http;
 pub mod config;
 pub mod cli;

@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::config::{DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings};
+use crate::bill;
+use crate::config::{BillSettings, DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
-use crate::http::{self, Admin, Site};
+use crate::http::{self, Admin, Callbacks, Site};
 use crate::pull;
 use crate::pull::edge::Edge;
 use crate::read::health::Process;
@@ -29,6 +30,8 @@ const SHUTDOWN_MS_MAX: u64 = 10_000;
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) settings: ServeSettings,
+    #[command(flatten)]
+    bill: BillSettings,
     #[command(flatten)]
     edge: EdgeSettings,
     #[command(flatten)]
@@ -46,7 +49,10 @@ impl Serve {
         let ServeSettings { listen, pull_interval_ms: interval_ms, admin_user, .. } = self.settings;
         let admin = self.settings.admin_password.map(|secret| Admin::new(&admin_user, &secret));
         let process = Process { began, interval_ms };
-        let site = Arc::new(Site::new(pool.clone(), signer, admin, process));
+        let BillSettings { callback_secret, callback_token, bill_quiet_ms } = self.bill;
+        let callbacks = callback_secret.map(|secret| Callbacks::new(&secret, callback_token));
+        let site = Site::new(pool.clone(), signer, admin, process).with_callbacks(callbacks);
+        let site = Arc::new(site);
 
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind(listen)
@@ -55,6 +61,7 @@ impl Serve {
         let address = listener.local_addr().unwrap_or(listen);
         info!(%address, edge = self.edge.edge_url, interval_ms, "serving");
         let pulls = tokio::spawn(pull::run::run(pool.clone(), edge, interval_ms, stopped.clone()));
+        let looks = tokio::spawn(bill::run::run(pool.clone(), bill_quiet_ms, stopped.clone()));
         let mut asked = stopped;
         let serving =
             axum::serve(listener, http::router(site)).with_graceful_shutdown(async move {
@@ -67,7 +74,7 @@ impl Serve {
         info!("stopping");
         // Both ends are gone already if this fails.
         let _ = stop.send(true);
-        let ended = async { tokio::join!(pulls, serving) };
+        let ended = async { tokio::join!(pulls, looks, serving) };
         let patience = Duration::from_millis(SHUTDOWN_MS_MAX);
         if tokio::time::timeout(patience, ended).await.is_ok() {
             info!("stopped");

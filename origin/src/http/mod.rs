@@ -10,6 +10,7 @@ mod audit;
 mod authenticate;
 mod body;
 mod bootstrap;
+mod callbacks;
 mod calls;
 mod document;
 mod health;
@@ -40,6 +41,7 @@ use crate::read::health::Process;
 use crate::signing::Signer;
 
 pub use bootstrap::Admin;
+pub use callbacks::Callbacks;
 
 /// What every request needs.
 pub struct Site {
@@ -51,6 +53,7 @@ pub struct Site {
     pub admin: Option<Admin>,
     /// What the process knows of itself.
     pub process: Process,
+    callbacks: Option<Callbacks>,
     attempts: Attempts,
     logins: Semaphore,
 }
@@ -59,7 +62,14 @@ impl Site {
     /// A site where nobody has tried to sign in yet.
     pub fn new(pool: PgPool, signer: Arc<Signer>, admin: Option<Admin>, process: Process) -> Self {
         let logins = Semaphore::new(session::LOGINS_AT_ONCE_MAX);
-        Self { pool, signer, admin, process, attempts: Attempts::default(), logins }
+        let attempts = Attempts::default();
+        Self { pool, signer, admin, process, callbacks: None, attempts, logins }
+    }
+
+    /// The same, where upstream's callbacks are taken.
+    #[must_use]
+    pub fn with_callbacks(self, callbacks: Option<Callbacks>) -> Self {
+        Self { callbacks, ..self }
     }
 }
 
@@ -89,6 +99,7 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(calls::routes())
         .merge(accounts::routes())
         .merge(audit::routes())
+        .merge(callbacks::routes())
 }
 
 /// What is told to whoever asks is nobody else's, and is what it says it is.

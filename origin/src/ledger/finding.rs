@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meter::ids::{CallId, JournalName};
-use meter::reconcile::Finding;
+use meter::reconcile::{Code, Finding};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use tracing::warn;
@@ -73,6 +73,19 @@ pub async fn record(
             return Err(Error::impossible("finding", "an insert wrote no row"));
         }
     }
+    Ok(())
+}
+
+/// Marks what was found missing about a call as explained: it is known now.
+pub async fn explain_call(connection: &mut PgConnection, call: &str) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE finding SET state = 'explained'
+         WHERE call_id = $1 AND state = 'open' AND code = $2",
+        call,
+        Code::UsageMissing.name()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

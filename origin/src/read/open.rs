@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use meter::money::Nanos;
+use meter::route::Operation;
 use meter::time::UnixMs;
 use meter::wire::explained::OpenDoc;
 use serde::Serialize;
@@ -83,6 +84,13 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether upstream counts tokens for it.
+    pub fn counts_tokens(&self) -> Result<bool, Error> {
+        let name = &self.open.hold.asked.operation;
+        let unknown = || Error::impossible("open_call", format_args!("operation {name:?}"));
+        Operation::from_name(name).map(Operation::counts_tokens).ok_or_else(unknown)
+    }
+
     /// As it is listed at this time.
     pub fn call(&self, now: UnixMs) -> Result<OpenCall, Error> {
         let OpenDoc { hold, waits_for, asked, due_at_ms, seen_at_ms: _ } = &self.open;

@@ -11,6 +11,7 @@
 )]
 
 mod auditing;
+mod billing;
 mod commands;
 mod edge;
 mod explaining;

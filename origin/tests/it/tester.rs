@@ -15,7 +15,7 @@ use origin::audit::{Actor, Via};
 use origin::clock;
 use origin::database::MIGRATOR;
 use origin::draw;
-use origin::http::{Admin, Site, router};
+use origin::http::{Admin, Callbacks, Site, router};
 use origin::key::scope::Scope;
 use origin::key::{self, IssuedKey, NewKey};
 use origin::ledger::finding;
@@ -38,6 +38,9 @@ use crate::edge::FakeEdge;
 pub(crate) const J0: &str = "j0";
 /// The administrator's password.
 pub(crate) const PASSWORD: &str = "correct horse";
+
+/// What upstream's callbacks have in their URL.
+pub(crate) const CALLBACK_SECRET: &str = "a-secret-of-a-test";
 
 /// The sums of the ledger, each taken from another table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,18 +159,29 @@ impl Tester {
 
     /// The same with another administrator in the environment, or with none.
     pub(crate) async fn serve_with(&self, admin: Option<Admin>) -> Served {
-        serve_as(self.pool.clone(), Arc::clone(&self.signer), admin).await
+        serve_as(self.pool.clone(), Arc::clone(&self.signer), admin, None).await
+    }
+
+    /// The same, taking upstream's callbacks.
+    pub(crate) async fn serve_callbacks(&self, callbacks: Callbacks) -> Served {
+        serve_as(self.pool.clone(), Arc::clone(&self.signer), None, Some(callbacks)).await
     }
 }
 
 /// Serves with this database.
 pub(crate) async fn serve(pool: PgPool, signer: Arc<Signer>) -> Served {
-    serve_as(pool, signer, Some(Admin::new("admin", PASSWORD))).await
+    let admin = Some(Admin::new("admin", PASSWORD));
+    serve_as(pool, signer, admin, Some(Callbacks::new(CALLBACK_SECRET, None))).await
 }
 
-async fn serve_as(pool: PgPool, signer: Arc<Signer>, admin: Option<Admin>) -> Served {
+async fn serve_as(
+    pool: PgPool,
+    signer: Arc<Signer>,
+    admin: Option<Admin>,
+    callbacks: Option<Callbacks>,
+) -> Served {
     let process = Process { began: Instant::now(), interval_ms: 10_000 };
-    let site = Site::new(pool, signer, admin, process);
+    let site = Site::new(pool, signer, admin, process).with_callbacks(callbacks);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(Arc::new(site))).into_future());

@@ -1,0 +1,11 @@
+//! Upstream's own bill: records come in, and calls that the wire could not name are ended by them.
+//!
+//! Path: callback or file → **bill** → order or correction → ledger. [`record`] keeps what came,
+//! [`complete`] does what follows from it, [`run`] does so again and again.
+
+pub mod record;
+pub mod complete;
+pub mod run;
+
+/// Who decides, as orders and corrections record it.
+pub const ACTOR: &str = "coze bill";
