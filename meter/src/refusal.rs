@@ -226,13 +226,19 @@ impl Refusal {
         is_retried && !self.reason.may_be_retried()
     }
 
-    /// The JSON body, with `log_id` for whoever asks the operator about it.
-    pub fn body(&self, log_id: &str) -> String {
-        let (code, status, coze_code, sentence) = self.reason.facts();
-        let message: Cow<'_, str> = match &self.detail {
+    /// The sentence that the caller reads.
+    pub fn message(&self) -> Cow<'static, str> {
+        let (_, _, _, sentence) = self.reason.facts();
+        match &self.detail {
             None => sentence.into(),
             Some(detail) => format!("{sentence}: {detail}").into(),
-        };
+        }
+    }
+
+    /// The JSON body, with `log_id` for whoever asks the operator about it.
+    pub fn body(&self, log_id: &str) -> String {
+        let (code, status, coze_code, _) = self.reason.facts();
+        let message = self.message();
         let kind = match status {
             429 if self.reason.may_be_retried() => "rate_limit_error",
             401 => "authentication_error",

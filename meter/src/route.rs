@@ -360,7 +360,7 @@ impl fmt::Display for Route {
 /// The class of a path and method; `None` when it is not served.
 pub fn classify(method: &str, path: &str) -> Option<Class> {
     let method = Method::from_name(method)?;
-    if path.len() > PATH_BYTES_MAX || !path.bytes().all(is_path_byte) {
+    if !is_plain(path) {
         return None;
     }
     ROUTES
@@ -369,12 +369,18 @@ pub fn classify(method: &str, path: &str) -> Option<Class> {
         .map(|route| route.class)
 }
 
+/// Whether a path can be read in one way only, and is not too long to be looked at.
+pub(crate) fn is_plain(path: &str) -> bool {
+    path.len() <= PATH_BYTES_MAX && path.bytes().all(is_path_byte)
+}
+
 /// Bytes that mean only themselves. No `%`, so that nothing can be decoded into something else later.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-')
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
+/// Whether a path is of this pattern, in which `{}` stands for one segment.
+pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     let mut wanted = pattern.split('/');
     let mut given = path.split('/');
     loop {
