@@ -44,6 +44,7 @@ pub mod price;
 pub mod account;
 pub mod entry;
 pub mod journal;
+pub mod notice;
 
 // How the two sides agree.
 pub mod reconcile;

@@ -15,6 +15,9 @@ pub const LINE_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of one event's data that are kept, over all its lines.
 pub const DATA_BYTES_MAX: usize = 4 << 20;
 
+/// Most bytes of an `id` that are kept: more than a number has.
+pub const ID_BYTES_MAX: usize = 32;
+
 /// One event, borrowed from the parser for as long as it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -39,6 +42,8 @@ pub struct Parser {
     begun: bool,
     name: Vec<u8>,
     data: Vec<u8>,
+    /// The last `id` line's value, up to [`ID_BYTES_MAX`] of it.
+    id: Vec<u8>,
     has_data: bool,
     truncated: bool,
 }
@@ -80,6 +85,11 @@ impl Parser {
         self.keep(bytes);
     }
 
+    /// The last `id` so far; empty when there was none.
+    pub fn last_id(&self) -> &[u8] {
+        &self.id
+    }
+
     /// Gives what the end of the stream left without its blank line.
     pub fn finish(mut self, mut on_event: impl FnMut(Event<'_>)) {
         if !self.line.is_empty() {
@@ -118,6 +128,10 @@ impl Parser {
                 self.name.extend_from_slice(value);
             }
             b"data" => self.keep_data(value),
+            b"id" => {
+                self.id.clear();
+                self.id.extend_from_slice(value.get(..ID_BYTES_MAX).unwrap_or(value));
+            }
             _ => {}
         }
     }
