@@ -139,6 +139,7 @@ fn stream(
     context: &Rc<Context>,
 ) -> Result<Response> {
     let Way { translation, memo, .. } = way;
+    let status = reply.status();
     let halves = body.tee();
     let for_caller: ReadableStream = halves.get(0).unchecked_into();
     let copy: ReadableStream = halves.get(1).unchecked_into();
@@ -154,9 +155,9 @@ fn stream(
             // The reply is on its way already; what is lost here is in the log.
             let _ = memo.keep(&admitted.journal, &observed.ids).await;
         }
-        settle::settle(&admitted, &Report { status: Some(200), observed }, None).await;
+        settle::settle(&admitted, &Report { status: Some(status), observed }, None).await;
     });
-    reply::respond(200, &headers, Body::Stream(Some(&readable)))
+    reply::respond(status, &headers, Body::Stream(Some(&readable)))
 }
 
 /// Says a stream anew, for as long as somebody listens.
