@@ -15,6 +15,7 @@ pub mod error;
 pub mod database;
 pub mod signing;
 pub mod https;
+pub mod text;
 pub mod page;
 pub mod audit;
 

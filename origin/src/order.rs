@@ -20,9 +20,7 @@ use crate::database::Tx;
 use crate::error::Error;
 use crate::journal;
 use crate::read::open;
-
-/// Longest reason, in characters.
-const REASON_CHARS_MAX: usize = 1_000;
+use crate::text;
 
 /// An order to be given.
 #[derive(Debug, Clone)]
@@ -111,12 +109,7 @@ struct Posted {
 
 impl NewOrder {
     fn check(&self) -> Result<(), Error> {
-        let blank = self.reason.trim().is_empty() || self.reason.contains('\0');
-        if blank || self.reason.chars().count() > REASON_CHARS_MAX {
-            let problem = format!("must have 1 to {REASON_CHARS_MAX} characters");
-            return Err(Error::invalid("reason", problem));
-        }
-        Ok(())
+        text::check_reason(&self.reason)
     }
 
     /// The same decision; the words for it may differ.

@@ -3,6 +3,8 @@
 pub mod settings;
 pub mod zone;
 
+use std::collections::BTreeMap;
+
 use chrono_tz::Tz;
 use meter::account::{Overdraft, Status};
 use meter::ids::{CredentialName, Group};
@@ -17,7 +19,7 @@ use crate::database::Tx;
 use crate::draw;
 use crate::error::Error;
 use crate::journal;
-use crate::ledger::credit::{CreditKind, NewCredit};
+use crate::ledger::credit::{CREDIT_MAX, CreditKind, NewCredit};
 use crate::ledger::post;
 use crate::page::{Page, Span};
 
@@ -135,6 +137,10 @@ pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
 pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error> {
     check_name("name", &new.name)?;
     new.settings.check()?;
+    if new.grant > CREDIT_MAX {
+        let problem = format!("is more than {} quota", CREDIT_MAX.in_quota());
+        return Err(Error::invalid("grant", problem));
+    }
     let id = draw::id("acc_")?;
     let mut tx = Tx::begin(pool, "create_account").await?;
     let journal = match new.journal {
@@ -288,6 +294,18 @@ pub async fn find(executor: impl PgExecutor<'_>, id_or_name: &str) -> Result<Acc
     .fetch_optional(executor)
     .await?;
     row.ok_or_else(|| missing(id_or_name))
+}
+
+/// How many accounts each group has.
+pub async fn groups(pool: &PgPool) -> Result<BTreeMap<String, i64>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT group_name, count(*) AS "accounts!" FROM account
+           GROUP BY group_name ORDER BY group_name LIMIT $1"#,
+        ACCOUNTS_LISTED_MAX
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.group_name, row.accounts)).collect())
 }
 
 /// A page of accounts, oldest first.

@@ -14,7 +14,7 @@ use crate::config::{DatabaseSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
 use crate::key::scope::Scope;
-use crate::key::{self, KEYS_LISTED_MAX, KeyRow, NewKey, rotate};
+use crate::key::{self, EXPIRES_DAYS_MAX, KEYS_LISTED_MAX, KeyRow, NewKey, rotate};
 use crate::page::Span;
 use crate::signing::Signer;
 
@@ -23,8 +23,6 @@ use super::{Answer, amount};
 
 /// The exit code of what was not done in time.
 const FAILED: u8 = 1;
-/// Longest life of a key that expires: a century.
-const EXPIRES_DAYS_MAX: i64 = 36_500;
 
 /// What can be done with keys.
 #[derive(Subcommand)]
@@ -49,7 +47,7 @@ pub(super) struct Issue {
     name: String,
     /// Days until it stops being good; never unless named
     #[arg(long, value_name = "DAYS",
-          value_parser = clap::value_parser!(u64).range(1..=EXPIRES_DAYS_MAX.unsigned_abs()))]
+          value_parser = clap::value_parser!(u64).range(1..=EXPIRES_DAYS_MAX))]
     expires_in: Option<u64>,
     /// An operation that it is limited to, as `weir routes` calls it; several times for several
     #[arg(long = "allow-operation", value_name = "OPERATION")]
@@ -146,7 +144,7 @@ impl Issue {
         let pool = database::pool(&self.database.database_url)?;
         let account = account::find(&pool, &self.account).await?;
         let now = clock::now();
-        let expires_at = self.expires_in.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)));
+        let expires_at = key::expiry(now, self.expires_in)?;
         let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
         let scope = Scope {
             operations: some(self.operations),

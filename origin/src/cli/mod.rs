@@ -12,6 +12,7 @@ mod answer;
 mod audit;
 mod call;
 mod explain;
+mod finding;
 mod key;
 mod price;
 mod reconcile;
@@ -90,6 +91,9 @@ enum Command {
     /// Set, clear and list prices and group ratios
     #[command(subcommand)]
     Price(price::PriceCommand),
+    /// List findings, and say what became of them
+    #[command(subcommand)]
+    Finding(finding::FindingCommand),
     /// Decide by hand about calls that are still open
     #[command(subcommand)]
     Call(call::CallCommand),
@@ -130,6 +134,7 @@ impl Cli {
             Command::Key(key) => key.run(&actor).await,
             Command::Credit(credit) => credit.run(&actor).await,
             Command::Price(price) => price.run(&actor).await,
+            Command::Finding(finding) => finding.run(&actor).await,
             Command::Call(call) => call.run(&actor).await,
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),

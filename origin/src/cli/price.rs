@@ -1,26 +1,22 @@
 //! `weir price`.
 
 use clap::{Args, Subcommand};
-use meter::ids::{AccountId, Group, UpstreamId};
+use meter::ids::{Group, UpstreamId};
 use meter::money::{NANOS_PER_POINT, Nanos, Ratio};
-use meter::price::{Price, PriceBook, Scope};
+use meter::price::{Price, PriceBook};
 use meter::route::{Operation, Provider};
 use meter::wire::book::BookDoc;
 use serde_json::json;
-use sqlx::PgPool;
 
-use crate::account;
 use crate::audit::Actor;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
-use crate::price::{self, Changed};
+use crate::price::act::{self, Named};
+use crate::price::{self, Changed, words};
 
 use super::answer::table;
 use super::{Answer, amount};
-
-/// Nanos of the currency in one part per million, for printing a ratio as a decimal.
-const NANOS_PER_PPM: i64 = 1_000;
 
 /// What can be done with prices.
 #[derive(Subcommand)]
@@ -147,22 +143,9 @@ impl PriceCommand {
 }
 
 impl Of {
-    async fn scope(self, pool: &PgPool) -> Result<Scope, Error> {
-        let account: Option<AccountId> = match &self.account {
-            None => None,
-            Some(account) => {
-                let id = account::find(pool, account).await?.account_id;
-                Some(id.parse().map_err(|error| Error::impossible("account", error))?)
-            }
-        };
-        // The arguments exclude each other, so at most one of them is the subject.
-        Ok(match (account, self.subject, self.operation) {
-            (Some(account), Some(subject), _) => Scope::AccountSubject(account, subject),
-            (Some(account), None, _) => Scope::Account(account),
-            (None, Some(subject), _) => Scope::Subject(subject),
-            (None, None, Some(operation)) => Scope::Operation(operation),
-            (None, None, None) => Scope::rest_of(self.provider.unwrap_or(Provider::Coze)),
-        })
+    fn named(self) -> Named {
+        let Self { subject, operation, account, provider } = self;
+        Named { subject, operation, account, provider }
     }
 }
 
@@ -190,45 +173,22 @@ impl HowMuch {
 impl Set {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let scope = self.of.scope(&pool).await?;
         let price = self.how_much.price();
-        let reason = format!("set {} to {}", name(&scope), price_text(&price));
-        let set = |book: &mut PriceBook| {
-            book.prices.insert(scope, price);
-        };
-        answer(price::change(&pool, actor, &reason, set).await?)
+        answer(act::set(&pool, self.of.named(), price, actor).await?)
     }
 }
 
 impl Unset {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let scope = self.of.scope(&pool).await?;
-        if matches!(scope, Scope::Coze | Scope::Dify) {
-            // Without it every call that no other price covers would be refused.
-            return Err(Error::invalid("price", "of everything else can be set, not cleared"));
-        }
-        let reason = format!("clear {}", name(&scope));
-        let unset = |book: &mut PriceBook| {
-            book.prices.remove(&scope);
-        };
-        answer(price::change(&pool, actor, &reason, unset).await?)
+        answer(act::unset(&pool, self.of.named(), actor).await?)
     }
 }
 
 impl SetGroup {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let reason = format!("set group {} to ratio {}", self.name, ratio_text(self.ratio));
-        let set = |book: &mut PriceBook| {
-            // A group that is not named has ratio 1.
-            if self.ratio == Ratio::ONE {
-                book.groups.remove(&self.name)
-            } else {
-                book.groups.insert(self.name.clone(), self.ratio)
-            };
-        };
-        answer(price::change(&pool, actor, &reason, set).await?)
+        answer(act::set_group(&pool, &self.name, self.ratio, actor).await?)
     }
 }
 
@@ -245,45 +205,14 @@ fn answer(changed: Changed) -> Result<Answer, Error> {
     Answer::new(&json!({ "version": book.version, "changed": did }), text)
 }
 
-fn name(scope: &Scope) -> String {
-    match scope {
-        Scope::AccountSubject(account, subject) => format!("{subject} for {account}"),
-        Scope::Account(account) => format!("everything for {account}"),
-        Scope::Subject(subject) => subject.to_string(),
-        Scope::Operation(operation) => operation.to_string(),
-        Scope::Coze => "everything else".to_owned(),
-        Scope::Dify => "everything else at Dify".to_owned(),
-    }
-}
-
-fn price_text(price: &Price) -> String {
-    match price {
-        Price::PerCall { amount } => format!("{} quota a call", amount.in_quota()),
-        Price::PerUnit { amount } => format!("{} quota a unit", amount.in_quota()),
-        Price::PerToken { input_per_million, output_per_million } => format!(
-            "{} quota a million tokens in, {} out",
-            input_per_million.in_quota(),
-            output_per_million.in_quota()
-        ),
-        Price::CostPlus { margin, step } => format!(
-            "upstream's cost times {}, rounded up to a multiple of {} quota",
-            ratio_text(*margin),
-            step.in_quota()
-        ),
-        Price::Free => "free".to_owned(),
-    }
-}
-
-fn ratio_text(ratio: Ratio) -> String {
-    let nanos = i64::from(ratio.ppm()).saturating_mul(NANOS_PER_PPM);
-    Nanos::new(nanos).in_currency().to_string()
-}
-
 fn text(book: &PriceBook) -> String {
-    let mut lines: Vec<_> =
-        book.prices.iter().map(|(scope, price)| [name(scope), price_text(price)]).collect();
+    let mut lines: Vec<_> = book
+        .prices
+        .iter()
+        .map(|(scope, price)| [words::scope(scope), words::price(price)])
+        .collect();
     let group = |(group, ratio): (&Group, &Ratio)| {
-        [format!("group {group}"), format!("times {}", ratio_text(*ratio))]
+        [format!("group {group}"), format!("times {}", words::ratio(*ratio))]
     };
     lines.extend(book.groups.iter().map(group));
     format!("Price book {}\n\n{}", book.version, table(["of", "price"], &lines))

@@ -4,19 +4,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
-use meter::ids::JournalName;
-use serde::Serialize;
-use sqlx::PgPool;
 
 use crate::clock;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
-use crate::journal;
-use crate::ledger::finding::{self, FindingRow};
 use crate::pull::edge::Edge;
-use crate::pull::{Attempt, attempt};
-use crate::read::health::{self, JournalHealth};
+use crate::pull::to_end;
+use crate::read::health::JournalHealth;
+use crate::read::reconciled::Reconciled;
 use crate::signing::Signer;
 
 use super::Answer;
@@ -45,29 +41,16 @@ pub(super) struct Reconcile {
     database: DatabaseSettings,
 }
 
-/// A journal that could not be pulled.
-#[derive(Serialize)]
-struct Failure {
-    journal: String,
-    error: String,
-}
-
-#[derive(Serialize)]
-struct Reconciled {
-    journals: Vec<JournalHealth>,
-    findings: Vec<FindingRow>,
-    findings_open: i64,
-    failures: Vec<Failure>,
-}
-
 impl Reconcile {
     pub(super) async fn run(self) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let failures = if self.once { self.pull_all(&pool).await? } else { Vec::new() };
-        let (journals, findings_open) = health::ask(&pool, clock::now()).await?;
-        let findings = finding::open(&pool).await?;
-        let reconciled = Reconciled { journals, findings, findings_open, failures };
-        let code = match (reconciled.failures.is_empty(), findings_open) {
+        let failures = if self.once {
+            to_end::pull_all(&pool, &self.edge()?, PAGES_MAX).await?
+        } else {
+            Vec::new()
+        };
+        let reconciled = Reconciled::read(&pool, clock::now(), failures).await?;
+        let code = match (reconciled.failures.is_empty(), reconciled.findings_open) {
             (_, 1..) => FINDINGS_OPEN,
             (false, _) => FAILED,
             (true, _) => 0,
@@ -75,31 +58,12 @@ impl Reconcile {
         Ok(Answer::new(&reconciled, text(&reconciled))?.with_code(code))
     }
 
-    async fn pull_all(&self, pool: &PgPool) -> Result<Vec<Failure>, Error> {
+    fn edge(&self) -> Result<Edge, Error> {
         let needed = |field| move || Error::invalid(field, "is needed with --once");
         let url = self.edge_url.as_ref().ok_or_else(needed("WEIR_EDGE_URL"))?;
         let key = self.signing_key.as_ref().ok_or_else(needed("WEIR_SIGNING_KEY"))?;
-        let edge = Edge::new(url, Arc::new(Signer::parse(key)?))?;
-        let mut failures = Vec::new();
-        for name in journal::names(pool).await? {
-            if let Err(error) = pull_to_end(pool, &edge, &name).await {
-                failures.push(Failure { journal: name.to_string(), error });
-            }
-        }
-        Ok(failures)
+        Edge::new(url, Arc::new(Signer::parse(key)?))
     }
-}
-
-async fn pull_to_end(pool: &PgPool, edge: &Edge, name: &JournalName) -> Result<(), String> {
-    for _ in 0..PAGES_MAX {
-        match attempt(pool, edge, name).await {
-            Ok(Attempt::More) => {}
-            Ok(Attempt::UpToDate | Attempt::Stopped(_)) => return Ok(()),
-            Ok(Attempt::Elsewhere) => return Err("another process is pulling it".to_owned()),
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Err(format!("it has more than {PAGES_MAX} pages"))
 }
 
 /// Writing to a String cannot fail.

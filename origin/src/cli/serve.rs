@@ -51,8 +51,8 @@ impl Serve {
         let process = Process { began, interval_ms };
         let BillSettings { callback_secret, callback_token, bill_quiet_ms } = self.bill;
         let callbacks = callback_secret.map(|secret| Callbacks::new(&secret, callback_token));
-        let site = Site::new(pool.clone(), signer, admin, process).with_callbacks(callbacks);
-        let site = Arc::new(site);
+        let site = Site::new(pool.clone(), signer, admin, process, Arc::clone(&edge));
+        let site = Arc::new(site.with_callbacks(callbacks));
 
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind(listen)

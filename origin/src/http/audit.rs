@@ -26,9 +26,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit",
     params(
-        ("actor" = Option<String>, Query, description = "Only what this one did."),
-        ("act" = Option<String>, Query, description = "Only this act, such as `account.create`."),
-        ("subject" = Option<String>, Query, description = "Only what was done to this."),
+        ("actor" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only what this one did."),
+        ("act" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only this act, such as `account.create`."),
+        ("subject" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only what was done to this."),
         Paged
     ),
     responses((status = 200, description = "A page.", body = Page<AuditRow>), ReadErrors)

@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
 }
 
 /// The call that a path names. What cannot be a call's id is nobody's call.
-fn call_id(text: String) -> Result<CallId, Error> {
+pub(super) fn call_id(text: String) -> Result<CallId, Error> {
     text.parse().map_err(|_| Error::CallUnknown(text))
 }
 
@@ -39,12 +39,12 @@ fn call_id(text: String) -> Result<CallId, Error> {
 #[utoipa::path(
     get, path = "/api/v1/calls", tag = "calls",
     params(
-        ("account" = Option<String>, Query, description = "An account, by id or name."),
-        ("workflow" = Option<String>, Query, description = "Only calls of this workflow."),
-        ("bot" = Option<String>, Query, description = "Only calls of this bot."),
-        ("operation" = Option<String>, Query, description = "Only this operation."),
-        ("key" = Option<String>, Query, description = "Only with this key, by id."),
-        ("ending" = Option<String>, Query, description = "`settled`, `released` or `expired`."),
+        ("account" = Option<String>, Query, min_length = 1, max_length = 200, description = "An account, by id or name."),
+        ("workflow" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only calls of this workflow."),
+        ("bot" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only calls of this bot."),
+        ("operation" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only this operation."),
+        ("key" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only with this key, by id."),
+        ("ending" = Option<String>, Query, min_length = 1, max_length = 200, description = "`settled`, `released` or `expired`."),
         Paged
     ),
     responses((status = 200, description = "A page.", body = Calls), ReadErrors)
@@ -77,7 +77,7 @@ async fn list(
 /// Oldest first, as their journals told them last.
 #[utoipa::path(
     get, path = "/api/v1/calls/open", tag = "calls",
-    params(("account" = Option<String>, Query, description = "An account, by id or name.")),
+    params(("account" = Option<String>, Query, min_length = 1, max_length = 200, description = "An account, by id or name.")),
     responses((status = 200, description = "The open calls.", body = OpenCalls), ReadErrors)
 )]
 async fn open(

@@ -12,11 +12,18 @@ mod body;
 mod bootstrap;
 mod callbacks;
 mod calls;
+mod credits;
 mod document;
+mod findings;
+mod groups;
 mod health;
+mod keys;
+mod orders;
 mod origin;
 mod parameters;
 mod path;
+mod prices;
+mod reconcile;
 mod session;
 mod usage;
 
@@ -37,6 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::Error;
 use crate::person::attempts::Attempts;
+use crate::pull::edge::Edge;
 use crate::read::health::Process;
 use crate::signing::Signer;
 
@@ -53,17 +61,27 @@ pub struct Site {
     pub admin: Option<Admin>,
     /// What the process knows of itself.
     pub process: Process,
+    /// Where the journals are.
+    pub edge: Arc<Edge>,
     callbacks: Option<Callbacks>,
     attempts: Attempts,
     logins: Semaphore,
+    reconciling: Semaphore,
 }
 
 impl Site {
     /// A site where nobody has tried to sign in yet.
-    pub fn new(pool: PgPool, signer: Arc<Signer>, admin: Option<Admin>, process: Process) -> Self {
+    pub fn new(
+        pool: PgPool,
+        signer: Arc<Signer>,
+        admin: Option<Admin>,
+        process: Process,
+        edge: Arc<Edge>,
+    ) -> Self {
         let logins = Semaphore::new(session::LOGINS_AT_ONCE_MAX);
-        let attempts = Attempts::default();
-        Self { pool, signer, admin, process, callbacks: None, attempts, logins }
+        let (attempts, reconciling) = (Attempts::default(), Semaphore::new(1));
+        let callbacks = None;
+        Self { pool, signer, admin, process, edge, callbacks, attempts, logins, reconciling }
     }
 
     /// The same, where upstream's callbacks are taken.
@@ -97,7 +115,14 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(session::routes())
         .merge(usage::routes())
         .merge(calls::routes())
+        .merge(orders::routes())
         .merge(accounts::routes())
+        .merge(keys::routes())
+        .merge(credits::routes())
+        .merge(prices::routes())
+        .merge(groups::routes())
+        .merge(findings::routes())
+        .merge(reconcile::routes())
         .merge(audit::routes())
         .merge(callbacks::routes())
 }

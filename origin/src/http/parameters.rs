@@ -22,6 +22,7 @@ pub(super) struct Paged {
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     /// Where the page before said that this one begins.
+    #[param(min_length = 1, max_length = 200)]
     cursor: Option<String>,
 }
 

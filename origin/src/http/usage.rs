@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
 /// A caller's own account's; for others the one that they name, or of all accounts together.
 #[utoipa::path(
     get, path = "/api/v1/token-usage/balance", tag = "usage",
-    params(("account" = Option<String>, Query, description = "An account, by id or name.")),
+    params(("account" = Option<String>, Query, min_length = 1, max_length = 200, description = "An account, by id or name.")),
     responses((status = 200, description = "The balance.", body = Balance), ReadErrors)
 )]
 async fn balance(
@@ -46,10 +46,10 @@ async fn balance(
 #[utoipa::path(
     get, path = "/api/v1/token-usage/summary", tag = "usage",
     params(
-        ("account" = Option<String>, Query, description = "An account, by id or name."),
-        ("from" = Option<String>, Query, description = "The first day, such as 2025-11-21."),
-        ("to" = Option<String>, Query, description = "The last day; today unless named."),
-        ("tz" = Option<String>, Query, description = "The zone of the days, such as Asia/Shanghai.")
+        ("account" = Option<String>, Query, min_length = 1, max_length = 200, description = "An account, by id or name."),
+        ("from" = Option<String>, Query, min_length = 1, max_length = 200, description = "The first day, such as 2025-11-21."),
+        ("to" = Option<String>, Query, min_length = 1, max_length = 200, description = "The last day; today unless named."),
+        ("tz" = Option<String>, Query, min_length = 1, max_length = 200, description = "The zone of the days, such as Asia/Shanghai.")
     ),
     responses((status = 200, description = "The summary.", body = Summary), ReadErrors)
 )]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use meter::account::Limits;
 use meter::ids::KeyId;
 use meter::money::Nanos;
-use meter::time::UnixMs;
+use meter::time::{DAY_MS, UnixMs};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
@@ -30,6 +30,20 @@ use scope::Scope;
 
 /// Most keys that a command lists.
 pub const KEYS_LISTED_MAX: i64 = 10_000;
+
+/// Longest life of a key that expires, in days: a century.
+pub const EXPIRES_DAYS_MAX: u64 = 36_500;
+
+/// When a key that is good for so many days stops being so.
+pub fn expiry(now: UnixMs, days: Option<u64>) -> Result<Option<UnixMs>, Error> {
+    match days {
+        Some(days) if !(1..=EXPIRES_DAYS_MAX).contains(&days) => {
+            let problem = format!("is not between 1 and {EXPIRES_DAYS_MAX}");
+            Err(Error::invalid("expires_in_days", problem))
+        }
+        days => Ok(days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)))),
+    }
+}
 
 /// A key to be issued.
 pub struct NewKey<'a> {

@@ -1,5 +1,6 @@
 //! Credits: money given to an account.
 
+use chrono::{DateTime, Utc};
 use meter::money::Nanos;
 use serde::Serialize;
 use serde_json::json;
@@ -7,12 +8,19 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use crate::audit::{self, Act, Actor};
+use crate::clock;
 use crate::database::Tx;
 use crate::error::Error;
 use crate::ledger::post;
+use crate::page::{Page, Span};
+use crate::text;
 
-/// Longest reason, in characters.
-const REASON_CHARS_MAX: usize = 1_000;
+/// Most that one credit gives: ten million units of the currency, so that sums of them stay countable.
+pub const CREDIT_MAX: Nanos = Nanos::new(10_000_000 * NANOS_PER_UNIT);
+/// Most that one takes away.
+const CREDIT_MIN: Nanos = Nanos::new(-10_000_000 * NANOS_PER_UNIT);
+/// Nanos in one unit of the currency.
+const NANOS_PER_UNIT: i64 = 1_000_000_000;
 /// Longest reference, in characters.
 const REFERENCE_CHARS_MAX: usize = 200;
 
@@ -31,6 +39,12 @@ pub enum CreditKind {
 }
 
 impl CreditKind {
+    /// The kind with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Grant, Self::TopUp, Self::Refund, Self::Adjustment];
+        all.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,17 +98,59 @@ impl NewCredit {
             let problem = format!("must be above zero for a {}", self.kind.name());
             return Err(Error::invalid("amount", problem));
         }
-        let within = |text: &str, max| !text.trim().is_empty() && text.chars().count() <= max;
-        if !within(&self.reason, REASON_CHARS_MAX) {
-            let problem = format!("must have 1 to {REASON_CHARS_MAX} characters");
-            return Err(Error::invalid("reason", problem));
+        if self.amount > CREDIT_MAX || self.amount < CREDIT_MIN {
+            let problem = format!("is more than {} quota", CREDIT_MAX.in_quota());
+            return Err(Error::invalid("amount", problem));
         }
-        if self.reference.as_ref().is_some_and(|text| !within(text, REFERENCE_CHARS_MAX)) {
-            let problem = format!("must have 1 to {REFERENCE_CHARS_MAX} characters");
-            return Err(Error::invalid("reference", problem));
+        text::check_reason(&self.reason)?;
+        match &self.reference {
+            Some(reference) => text::check("reference", reference, REFERENCE_CHARS_MAX),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// A credit, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CreditTold {
+    /// Its number.
+    pub credit_id: i64,
+    /// To whom.
+    pub account_id: String,
+    /// Why, in a word.
+    pub kind: String,
+    /// How much.
+    pub amount_nanos: i64,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// By whom.
+    pub actor: String,
+    /// The payment, when one was named.
+    pub reference: Option<String>,
+    /// When.
+    #[serde(serialize_with = "clock::serialize")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// A page of credits, newest first: an account's, or all.
+pub async fn list(
+    pool: &PgPool,
+    account_id: Option<&str>,
+    span: &Span,
+) -> Result<Page<CreditTold>, Error> {
+    let rows = sqlx::query_as!(
+        CreditTold,
+        "SELECT credit_id, account_id, kind, amount_nanos, reason, actor, reference, created_at
+         FROM credit
+         WHERE ($1::text IS NULL OR account_id = $1) AND ($2::bigint IS NULL OR credit_id < $2)
+         ORDER BY credit_id DESC LIMIT $3",
+        account_id,
+        span.behind_number()?,
+        span.rows_asked()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Page::of(rows, span, |row| row.credit_id.to_string()))
 }
 
 /// Gives a credit; the edge learns of it with the pull that this wakes.

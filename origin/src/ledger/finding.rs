@@ -4,12 +4,16 @@ use chrono::{DateTime, Utc};
 use meter::ids::{CallId, JournalName};
 use meter::reconcile::{Code, Finding};
 use serde::Serialize;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use tracing::warn;
 use utoipa::ToSchema;
 
+use crate::audit::{self, Act, Actor};
 use crate::clock;
+use crate::database::Tx;
 use crate::error::Error;
+use crate::page::{Page, Span};
+use crate::text;
 
 /// Most findings in one list.
 pub const FINDINGS_LISTED_MAX: i64 = 1_000;
@@ -36,6 +40,53 @@ pub struct FindingRow {
     pub found_at: DateTime<Utc>,
     /// How often it was noticed since.
     pub times_seen: i64,
+    /// `open`, `explained` or `resolved`.
+    pub state: String,
+    /// Why it is not open any more, or is again.
+    pub state_reason: Option<String>,
+    /// Who said so.
+    pub state_actor: Option<String>,
+    /// When.
+    #[serde(serialize_with = "clock::serialize_optional")]
+    pub state_at: Option<DateTime<Utc>>,
+}
+
+/// What became of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum State {
+    /// Nobody has said anything about it.
+    Open,
+    /// Somebody knows why, and that nothing is to be done.
+    Explained,
+    /// Something was done about it.
+    Resolved,
+}
+
+impl State {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Explained => "explained",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// The state with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Open, Self::Explained, Self::Resolved].into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// Which findings are asked for; `None` does not narrow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// In this journal.
+    pub journal: Option<String>,
+    /// Of this code.
+    pub code: Option<String>,
 }
 
 /// Writes findings down. One that is open already is counted.
@@ -79,7 +130,8 @@ pub async fn record(
 /// Marks what was found missing about a call as explained: it is known now.
 pub async fn explain_call(connection: &mut PgConnection, call: &str) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE finding SET state = 'explained'
+        "UPDATE finding SET state = 'explained', state_reason = 'it is known now',
+                            state_actor = 'origin', state_at = now()
          WHERE call_id = $1 AND state = 'open' AND code = $2",
         call,
         Code::UsageMissing.name()
@@ -89,15 +141,83 @@ pub async fn explain_call(connection: &mut PgConnection, call: &str) -> Result<(
     Ok(())
 }
 
-/// The open findings, newest first.
-pub async fn open(pool: &PgPool) -> Result<Vec<FindingRow>, Error> {
+/// A page of findings, newest first.
+pub async fn list(pool: &PgPool, filter: &Filter, span: &Span) -> Result<Page<FindingRow>, Error> {
     let rows = sqlx::query_as!(
         FindingRow,
-        "SELECT finding_id, journal_id, code, epoch, seq, call_id, detail, found_at, times_seen
-         FROM finding WHERE state = 'open' ORDER BY finding_id DESC LIMIT $1",
-        FINDINGS_LISTED_MAX
+        "SELECT finding_id, journal_id, code, epoch, seq, call_id, detail, found_at, times_seen,
+                state, state_reason, state_actor, state_at
+         FROM finding
+         WHERE ($1::text IS NULL OR state = $1)
+           AND ($2::text IS NULL OR journal_id = $2)
+           AND ($3::text IS NULL OR code = $3)
+           AND ($4::bigint IS NULL OR finding_id < $4)
+         ORDER BY finding_id DESC LIMIT $5",
+        filter.state.map(State::name),
+        filter.journal,
+        filter.code,
+        span.behind_number()?,
+        span.rows_asked()
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows)
+    Ok(Page::of(rows, span, |row| row.finding_id.to_string()))
+}
+
+/// The open findings, newest first, as many as a command lists.
+pub async fn open(pool: &PgPool) -> Result<Vec<FindingRow>, Error> {
+    let filter = Filter { state: Some(State::Open), ..Filter::default() };
+    Ok(list(pool, &filter, &Span::first(FINDINGS_LISTED_MAX)).await?.items)
+}
+
+/// One finding.
+pub async fn find(executor: impl PgExecutor<'_>, finding_id: i64) -> Result<FindingRow, Error> {
+    let row = sqlx::query_as!(
+        FindingRow,
+        "SELECT finding_id, journal_id, code, epoch, seq, call_id, detail, found_at, times_seen,
+                state, state_reason, state_actor, state_at
+         FROM finding WHERE finding_id = $1",
+        finding_id
+    )
+    .fetch_optional(executor)
+    .await?;
+    row.ok_or_else(|| Error::NotFound { what: "finding", name: finding_id.to_string() })
+}
+
+/// Says what became of a finding. It changes no money: that is done by a credit or an order.
+pub async fn set_state(
+    pool: &PgPool,
+    finding_id: i64,
+    state: State,
+    reason: &str,
+    actor: &Actor,
+) -> Result<FindingRow, Error> {
+    text::check_reason(reason)?;
+    let mut tx = Tx::begin(pool, "change_finding").await?;
+    let before = find(&mut *tx, finding_id).await?;
+    let changed = sqlx::query!(
+        "UPDATE finding SET state = $2, state_reason = $3, state_actor = $4, state_at = now()
+         WHERE finding_id = $1",
+        finding_id,
+        state.name(),
+        reason,
+        actor.name()
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::from);
+    match changed {
+        Ok(changed) if changed.rows_affected() == 1 => {}
+        Ok(_) => return Err(Error::impossible("finding", "an update wrote no row")),
+        Err(error) if error.constraint() == Some("finding_open_key") => {
+            let problem = "cannot be open again: the same difference was met since, and is open";
+            return Err(Error::Conflict { field: "state", problem: problem.to_owned() });
+        }
+        Err(error) => return Err(error),
+    }
+    let after = find(&mut *tx, finding_id).await?;
+    let detail = audit::changes(&before, &after)?;
+    audit::record(&mut tx, actor, Act::FindingChange, &finding_id.to_string(), &detail).await?;
+    tx.commit().await?;
+    Ok(after)
 }

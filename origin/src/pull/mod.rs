@@ -11,6 +11,7 @@
 pub mod changes;
 pub mod edge;
 pub mod run;
+pub mod to_end;
 pub mod told;
 
 use meter::ids::JournalName;

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::clock;
 use crate::error::Error;
-use crate::price::PriceSchema;
+use crate::price::schema::PriceSchema;
 
 /// Calls in a page that names no limit.
 pub const PAGE_CALLS_DEFAULT: i64 = 50;

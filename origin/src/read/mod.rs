@@ -10,4 +10,5 @@ pub mod days;
 pub mod explain;
 pub mod health;
 pub mod open;
+pub mod reconciled;
 pub mod summary;

@@ -271,7 +271,7 @@ async fn without_its_database_it_answers_that_it_is_down() {
     let nowhere = format!("postgres://weir@127.0.0.1:{port}/weir");
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(100));
     let pool = pool.connect_lazy(&nowhere).unwrap();
-    let origin = serve(pool, tester.signer.clone()).await;
+    let origin = serve(pool, &tester).await;
     let (status, health) = origin.as_nobody("/health").await;
     assert_eq!(status, 503);
     assert_eq!((&health["status"], &health["database"]), (&json!("down"), &json!("disconnected")));

@@ -154,34 +154,36 @@ impl Tester {
 
     /// The origin's HTTP side, served.
     pub(crate) async fn serve(&self) -> Served {
-        serve(self.pool.clone(), Arc::clone(&self.signer)).await
+        let admin = Admin::new("admin", PASSWORD);
+        self.serve_with(Some(admin)).await
     }
 
     /// The same with another administrator in the environment, or with none.
     pub(crate) async fn serve_with(&self, admin: Option<Admin>) -> Served {
-        serve_as(self.pool.clone(), Arc::clone(&self.signer), admin, None).await
+        serve_as(self.pool.clone(), self, admin, None).await
     }
 
     /// The same, taking upstream's callbacks.
     pub(crate) async fn serve_callbacks(&self, callbacks: Callbacks) -> Served {
-        serve_as(self.pool.clone(), Arc::clone(&self.signer), None, Some(callbacks)).await
+        serve_as(self.pool.clone(), self, None, Some(callbacks)).await
     }
 }
 
-/// Serves with this database.
-pub(crate) async fn serve(pool: PgPool, signer: Arc<Signer>) -> Served {
+/// Serves with this database in place of the test's own.
+pub(crate) async fn serve(pool: PgPool, tester: &Tester) -> Served {
     let admin = Some(Admin::new("admin", PASSWORD));
-    serve_as(pool, signer, admin, Some(Callbacks::new(CALLBACK_SECRET, None))).await
+    serve_as(pool, tester, admin, Some(Callbacks::new(CALLBACK_SECRET, None))).await
 }
 
 async fn serve_as(
     pool: PgPool,
-    signer: Arc<Signer>,
+    tester: &Tester,
     admin: Option<Admin>,
     callbacks: Option<Callbacks>,
 ) -> Served {
     let process = Process { began: Instant::now(), interval_ms: 10_000 };
-    let site = Site::new(pool, signer, admin, process).with_callbacks(callbacks);
+    let (signer, edge) = (Arc::clone(&tester.signer), Arc::clone(&tester.pulls));
+    let site = Site::new(pool, signer, admin, process, edge).with_callbacks(callbacks);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(Arc::new(site))).into_future());

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::order::OrderRow;
-use crate::price::PriceSchema;
+use crate::price::schema::PriceSchema;
 use crate::read::calls::CallUsage;
 
 use super::{Charge, Rule};

@@ -4,6 +4,11 @@
 //! number. The journals' rows are locked first, so that two changes at once become two versions, one
 //! on top of the other.
 
+pub mod act;
+pub mod history;
+pub mod schema;
+pub mod words;
+
 use std::collections::BTreeMap;
 
 use meter::price::PriceBook;
@@ -11,30 +16,10 @@ use meter::wire::book::BookDoc;
 use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
-use utoipa::ToSchema;
 
 use crate::audit::{self, Act, Actor};
 use crate::database::Tx;
 use crate::error::Error;
-
-/// A price, as the API documents it: the same as [`meter::wire::book::PriceDoc`], which knows nothing
-/// of documents.
-#[derive(ToSchema)]
-#[schema(as = Price)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "it describes a type of the rules")]
-pub enum PriceSchema {
-    /// The same for every call.
-    PerCall { amount_nanos: i64 },
-    /// By tokens in and out.
-    PerToken { input_nanos_per_million: i64, output_nanos_per_million: i64 },
-    /// By the operation's own unit.
-    PerUnit { amount_nanos: i64 },
-    /// What the work cost upstream, times a margin, rounded up to a whole step.
-    CostPlus { margin_ppm: u32, step_nanos: i64 },
-    /// Nothing.
-    Free,
-}
 
 /// A change that was asked for.
 pub enum Changed {
@@ -65,9 +50,10 @@ pub async fn document(connection: &mut PgConnection, version: i32) -> Result<Boo
         r#"SELECT document AS "document: Json<BookDoc>" FROM price_book WHERE price_book_id = $1"#,
         version
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(doc.0)
+    doc.map(|doc| doc.0)
+        .ok_or_else(|| Error::NotFound { what: "price book", name: version.to_string() })
 }
 
 /// The books with these versions, as far as they are known.

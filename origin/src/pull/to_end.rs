@@ -1,0 +1,49 @@
+//! Pulling now, to the end, for somebody who waits for it.
+
+use meter::ids::JournalName;
+use serde::Serialize;
+use sqlx::PgPool;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+use crate::journal;
+
+use super::edge::Edge;
+use super::{Attempt, attempt};
+
+/// A journal that could not be pulled to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Failure {
+    /// Which one.
+    pub journal: String,
+    /// Why not.
+    pub error: String,
+}
+
+/// Pulls each journal until it has no more, at most so many pages of each.
+pub async fn pull_all(pool: &PgPool, edge: &Edge, pages_max: usize) -> Result<Vec<Failure>, Error> {
+    let mut failures = Vec::new();
+    for name in journal::names(pool).await? {
+        if let Err(error) = pull_one(pool, edge, &name, pages_max).await {
+            failures.push(Failure { journal: name.to_string(), error });
+        }
+    }
+    Ok(failures)
+}
+
+async fn pull_one(
+    pool: &PgPool,
+    edge: &Edge,
+    name: &JournalName,
+    pages_max: usize,
+) -> Result<(), String> {
+    for _ in 0..pages_max {
+        match attempt(pool, edge, name).await {
+            Ok(Attempt::More) => {}
+            Ok(Attempt::UpToDate | Attempt::Stopped(_)) => return Ok(()),
+            Ok(Attempt::Elsewhere) => return Err("another process is pulling it".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!("it has more than {pages_max} pages"))
+}
