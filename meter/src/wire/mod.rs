@@ -16,6 +16,7 @@ pub mod pull;
 pub mod command;
 pub mod stored;
 pub mod explained;
+pub mod desk;
 
 /// A document that does not mean anything, by the field at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
