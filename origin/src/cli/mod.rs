@@ -17,6 +17,7 @@ mod key;
 mod price;
 mod reconcile;
 mod report;
+mod rerate;
 mod serve;
 mod settings;
 mod setup;
@@ -103,6 +104,8 @@ enum Command {
     Routes,
     /// Print what follows from what a reply tells: every cell of the rule
     Outcomes,
+    /// Charge the calls of some days again, and show the difference for each account
+    Rerate(rerate::Rerate),
     /// Close months, and show and check what was closed
     #[command(subcommand)]
     Statement(statement::StatementCommand),
@@ -139,6 +142,7 @@ impl Cli {
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),
             Command::Outcomes => tables::outcomes(),
+            Command::Rerate(rerate) => rerate.run(&actor).await,
             Command::Statement(statement) => statement.run().await,
             Command::Report(report) => report.run().await,
         }

@@ -6,3 +6,5 @@ pub mod credit;
 pub mod finding;
 pub mod post;
 mod rows;
+pub(crate) mod stored;
+pub mod rerate;

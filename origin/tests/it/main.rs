@@ -24,6 +24,7 @@ mod posting;
 mod pulling;
 mod reading;
 mod refusing;
+mod rerating;
 mod serving;
 mod signing_in;
 mod statements;

@@ -22,6 +22,7 @@ use sqlx::PgPool;
 
 use crate::clock;
 use crate::error::Error;
+use crate::ledger::stored;
 use crate::order::{self, OrderRow};
 use crate::price;
 use crate::read::calls::{CallCost, CallUsage};
@@ -92,7 +93,7 @@ async fn finished(
     account: Option<&str>,
     call: &CallId,
 ) -> Result<Option<Finished>, Error> {
-    let Some(posted) = rows::posted(pool, account, call).await? else { return Ok(None) };
+    let Some(posted) = stored::posted(pool, account, call).await? else { return Ok(None) };
     let entry = &posted.entry;
     let facts = &entry.facts;
     let carried_out = matches!(facts.reading.source, Source::Operator | Source::Bill);
