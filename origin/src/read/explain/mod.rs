@@ -61,7 +61,7 @@ pub async fn read(
 
 /// The facts of a call that is posted.
 pub async fn facts(pool: &PgPool, call: &CallId) -> Result<Option<Facts>, Error> {
-    Ok(rows::posted(pool, None, call).await?.map(|posted| posted.entry.facts))
+    Ok(stored::posted(pool, None, call).await?.map(|posted| posted.entry.facts))
 }
 
 async fn still_open(pool: &PgPool, told: Told, call: &CallId, now: UnixMs) -> Result<Open, Error> {
