@@ -3,7 +3,7 @@
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
 # UPSTREAM_URL, WEIR_PUBLIC_KEYS and the secrets come from the environment, and so do, where they are
-# set, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS and COZE_BOT_ID. DIR keeps the
+# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS and COZE_BOT_ID. DIR keeps the
 # journals: it is half of the books, so it belongs on a disk that is backed up.
 
 using Workerd = import "/workerd/workerd.capnp";
@@ -29,6 +29,7 @@ const edge :Workerd.Worker = (
   bindings = [
     ( name = "UPSTREAM_URL", fromEnvironment = "UPSTREAM_URL" ),
     ( name = "WEIR_PUBLIC_KEYS", fromEnvironment = "WEIR_PUBLIC_KEYS" ),
+    ( name = "WEIR_HOSTS", fromEnvironment = "WEIR_HOSTS" ),
     ( name = "COZE_DEVICE_INFO", fromEnvironment = "COZE_DEVICE_INFO" ),
     ( name = "NOTE_IDS_AFTER_MS", fromEnvironment = "NOTE_IDS_AFTER_MS" ),
     ( name = "WEIR_EDGE_SIGNING_KEY", fromEnvironment = "WEIR_EDGE_SIGNING_KEY" ),

@@ -3,6 +3,7 @@
 //! | binding | kind | what |
 //! |---|---|---|
 //! | `WEIR_PUBLIC_KEYS` | variable | JSON array of [`PublicKeyDoc`]: who may sign keys and pulls |
+//! | `WEIR_HOSTS` | variable | the hosts that are served, with their ports, separated by commas; any when absent or empty |
 //! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
 //! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
 //! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
@@ -29,12 +30,16 @@ const PUBLIC_KEYS_MAX: usize = 16;
 const NOTE_IDS_AFTER_MS_DEFAULT: u64 = 5_000;
 /// A stream that is silent for longer is asked about, which takes its ids (`meter::journal`).
 const NOTE_IDS_AFTER_MS_MAX: u64 = 60_000;
+/// Most hosts that are served by name.
+const HOSTS_MAX: usize = 32;
 const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
 const UPSTREAM_SOCKET_DEFAULT: &str = "https://ws.coze.cn";
 
 /// The edge's configuration.
 pub(crate) struct Config {
     public_keys: Vec<(String, VerifyingKey)>,
+    /// In lower case; none when every host is served.
+    hosts: Vec<String>,
     /// Scheme and host of upstream, without a slash at the end.
     pub(crate) upstream: String,
     /// The same for websockets, under `http` or `https`.
@@ -66,12 +71,18 @@ impl Config {
             .var("UPSTREAM_URL")
             .map_or_else(|_| UPSTREAM_DEFAULT.to_owned(), |url| url.to_string());
         Ok(Self {
+            hosts: hosts(env)?,
             public_keys: public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?,
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
             note_ids_after: note_ids_after(setting(env, "NOTE_IDS_AFTER_MS").as_deref())?,
         })
+    }
+
+    /// Whether requests for this host are served.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|served| served.eq_ignore_ascii_case(host))
     }
 
     /// The key that a token's header calls by this name.
@@ -105,6 +116,18 @@ fn note_ids_after(value: Option<&str>) -> Result<Duration> {
     };
     let ms = parsed.ok().filter(|ms| *ms <= NOTE_IDS_AFTER_MS_MAX).ok_or_else(bad)?;
     Ok(Duration::from_millis(ms))
+}
+
+/// The hosts that are served.
+fn hosts(env: &Env) -> Result<Vec<String>> {
+    let Ok(hosts) = env.var("WEIR_HOSTS") else { return Ok(Vec::new()) };
+    let hosts = hosts.to_string().to_ascii_lowercase();
+    let hosts: Vec<_> = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
+    if hosts.len() > HOSTS_MAX {
+        let problem = format!("WEIR_HOSTS: names {} hosts, {HOSTS_MAX} are allowed", hosts.len());
+        return Err(Error::RustError(problem));
+    }
+    Ok(hosts.into_iter().map(str::to_owned).collect())
 }
 
 fn upstream_socket(env: &Env, upstream: &str) -> String {

@@ -28,12 +28,18 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
     let url = request.url();
     let (path, query) = path_and_query(&url);
     let method = request.method();
+    if method == "GET" && path == HEALTH_PATH {
+        // Whoever looks after the process asks by any name it has.
+        return reply::health();
+    }
+    if !Config::of(&env)?.serves(host(&url)) {
+        return reply::failure(Reason::HostUnknown.into(), &call);
+    }
     if let Some(asked) = OpenAi::of(&method, path) {
         let at = AtDoor { request, env, call: &call, context: &context };
         return asked.answer(at).await.or_else(|failure| reply::failure(failure, &call));
     }
     let answered = match (method.as_str(), path) {
-        ("GET", HEALTH_PATH) => return reply::health(),
         ("GET", BALANCE_PATH) => balance::answer(&request, &env).await,
         ("GET", _) if explain::is_explain(path) => explain::answer(&request, &env, path).await,
         ("POST", _) if pull::is_pull(path) => pull::answer(&request, &env, path).await,
@@ -58,6 +64,13 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
     answered.or_else(|failure| reply::failure(failure, &call))
 }
 
+/// The host, with its port unless that is the scheme's own, as the platform's URL parser left it.
+fn host(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(after_scheme..).unwrap_or_default();
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
 /// The path, and the query with its question mark, as the platform's URL parser left them.
 fn path_and_query(url: &str) -> (&str, &str) {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
@@ -70,7 +83,15 @@ fn path_and_query(url: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::path_and_query;
+    use super::{host, path_and_query};
+
+    #[test]
+    fn an_address_has_a_host() {
+        assert_eq!(host("https://weir.example/v3/chat?a=1"), "weir.example");
+        assert_eq!(host("http://127.0.0.1:8787?x"), "127.0.0.1:8787");
+        assert_eq!(host("http://[::1]:8787/"), "[::1]:8787");
+        assert_eq!(host(""), "");
+    }
 
     #[test]
     fn an_address_is_cut_into_path_and_query() {

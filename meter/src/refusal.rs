@@ -39,6 +39,8 @@ pub enum Reason {
     AddressNotAllowed,
     /// No price applies and the price book refuses calls without one.
     Unpriced,
+    /// Not a host that this Weir serves.
+    HostUnknown,
     /// Not a path and method that Weir knows.
     RouteUnknown,
     /// A door does not know the model that was asked for.
@@ -69,7 +71,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -83,6 +85,7 @@ impl Reason {
         Self::BudgetExhausted,
         Self::AddressNotAllowed,
         Self::Unpriced,
+        Self::HostUnknown,
         Self::RouteUnknown,
         Self::ModelUnknown,
         Self::BodyTooLarge,
@@ -124,6 +127,7 @@ impl Reason {
                 ("address_not_allowed", 403, 4101, "the API key may not be used from this address")
             }
             Self::Unpriced => ("unpriced", 403, 4101, "no price is set for this call"),
+            Self::HostUnknown => ("host_unknown", 421, 4200, "this host is not served here"),
             Self::RouteUnknown => {
                 ("route_unknown", 404, 4200, "this path and method are not served here")
             }

@@ -65,6 +65,7 @@ pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Com
         .arg(format!("--directory-path=journals={}", journals.display()))
         .env("UPSTREAM_URL", &settings.upstream_url)
         .env("WEIR_PUBLIC_KEYS", &settings.public_keys)
+        .env("WEIR_HOSTS", format!("127.0.0.1:{0},localhost:{0}", settings.port))
         .envs(settings.variables.iter().map(|(name, value)| (name, value)));
     for name in SECRETS {
         match settings.secrets.get(name) {
