@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 use clap::{Args, ValueEnum};
 use meter::bill::complete::QUIET_MS_DEFAULT;
 
+use crate::error::Error;
+use crate::signing::Signer;
+
 /// Where the ledger is.
 #[derive(Args)]
 pub struct DatabaseSettings {
@@ -21,6 +24,21 @@ pub struct SigningSettings {
     /// The signing key, as `weir signing-key` prints it
     #[arg(long, env = "WEIR_SIGNING_KEY", hide_env_values = true, value_name = "JSON")]
     pub signing_key: String,
+    /// Public keys that callers' keys are recognised by besides the signing key's own, as the edge is
+    /// configured with them: for the time in which a signing key is replaced
+    #[arg(long, env = "WEIR_PUBLIC_KEYS", value_name = "JSON")]
+    pub public_keys: Option<String>,
+}
+
+impl SigningSettings {
+    /// What signs, and recognises what it signed.
+    pub fn signer(&self) -> Result<Signer, Error> {
+        let signer = Signer::parse(&self.signing_key)?;
+        match self.public_keys.as_deref().filter(|keys| !keys.is_empty()) {
+            Some(keys) => signer.recognising(keys),
+            None => Ok(signer),
+        }
+    }
 }
 
 /// Where the journals are.

@@ -4,7 +4,7 @@
 //! public half. The key comes from the environment and is kept nowhere else.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use jwt_compact::alg::Ed25519;
 use jwt_compact::prelude::*;
 use meter::ids::JournalName;
@@ -35,10 +35,15 @@ pub struct SigningKeyDoc {
     pub x: String,
 }
 
+/// Most further keys that are recognised: one in use, one being rotated in, some to spare.
+const RECOGNISED_MAX: usize = 16;
+
 /// Signs and verifies.
 pub struct Signer {
     kid: String,
     key: SigningKey,
+    /// Whose keys are recognised besides its own: those signed before the pair was replaced.
+    recognised: Vec<(String, VerifyingKey)>,
 }
 
 impl Signer {
@@ -47,7 +52,7 @@ impl Signer {
         let key = SigningKey::from_bytes(&draw::bytes()?);
         let hash = Sha256::digest(key.verifying_key().as_bytes());
         let kid = hash.get(..KID_BYTES).map(draw::hex).unwrap_or_default();
-        Ok(Self { kid, key })
+        Ok(Self { kid, key, recognised: Vec::new() })
     }
 
     /// The pair in `WEIR_SIGNING_KEY`.
@@ -61,7 +66,8 @@ impl Signer {
         if read != Ok(secret.len()) {
             return Err(Error::invalid(FIELD, "has a `d` that is not 32 bytes in base64url"));
         }
-        let signer = Self { kid: doc.kid, key: SigningKey::from_bytes(&secret) };
+        let key = SigningKey::from_bytes(&secret);
+        let signer = Self { kid: doc.kid, key, recognised: Vec::new() };
         if signer.public().x != doc.x {
             return Err(Error::invalid(FIELD, "has a `d` and an `x` that are not a pair"));
         }
@@ -69,6 +75,36 @@ impl Signer {
             return Err(Error::invalid(FIELD, "has no `kid`"));
         }
         Ok(signer)
+    }
+
+    /// Recognises the keys in `WEIR_PUBLIC_KEYS`, too.
+    pub fn recognising(self, json: &str) -> Result<Self, Error> {
+        const FIELD: &str = "WEIR_PUBLIC_KEYS";
+        let docs: Vec<PublicKeyDoc> =
+            serde_json::from_str(json).map_err(|error| Error::invalid(FIELD, error))?;
+        if docs.len() > RECOGNISED_MAX {
+            let problem = format_args!("holds {} keys, {RECOGNISED_MAX} are allowed", docs.len());
+            return Err(Error::invalid(FIELD, problem));
+        }
+        let read = |PublicKeyDoc { kid, x }: PublicKeyDoc| {
+            let mut bytes = [0; 32];
+            let whole =
+                Base64UrlUnpadded::decode(&x, &mut bytes).is_ok_and(|read| read.len() == 32);
+            let key = VerifyingKey::from_bytes(&bytes).ok().filter(|_| whole);
+            let problem =
+                format_args!("has an `x` of {kid:?} that is no Ed25519 public key").to_string();
+            key.map(|key| (kid, key)).ok_or(Error::Invalid { field: FIELD, problem })
+        };
+        let recognised = docs.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { recognised, ..self })
+    }
+
+    /// The key that a token's header calls by this name.
+    fn public_key(&self, kid: &str) -> Option<VerifyingKey> {
+        if kid == self.kid {
+            return Some(self.key.verifying_key());
+        }
+        self.recognised.iter().find(|(name, _)| name == kid).map(|(_, key)| *key)
     }
 
     /// The pair, as it is printed.
@@ -114,14 +150,13 @@ impl Signer {
         token.map_err(|error| Error::Signing(error.to_string()))
     }
 
-    /// The caller that a token describes, if it was signed with this key and is still good.
+    /// The caller that a token describes, if it was signed with a key that is recognised and is still
+    /// good.
     pub fn caller(&self, token: &str, now: UnixMs) -> Result<Caller, Refusal> {
         let token = UntrustedToken::new(token).map_err(|_| Reason::KeyInvalid)?;
-        if token.header().key_id.as_deref() != Some(self.kid.as_str()) {
-            return Err(Reason::KeyInvalid.into());
-        }
+        let kid = token.header().key_id.as_deref();
+        let key = kid.and_then(|kid| self.public_key(kid)).ok_or(Reason::KeyInvalid)?;
         // The validator compares the header's algorithm with its own, so `none` does not pass.
-        let key = self.key.verifying_key();
         let token = Ed25519.validator::<KeyClaims>(&key).validate(&token);
         let token = token.map_err(|_| Reason::KeyInvalid)?;
         let claims = token.claims();
@@ -165,6 +200,24 @@ mod tests {
         refuses(&signer, &pull, Reason::KeyInvalid);
         let caller = signer.caller(&good, NOW).unwrap();
         assert_eq!((caller.account.as_str(), caller.key.as_str()), ("acc_1", "key_1"));
+    }
+
+    #[test]
+    fn keys_of_a_former_pair_are_recognised_while_its_public_half_is_configured() {
+        let former = Signer::generate().unwrap();
+        let old = token(&former, None);
+        let public = serde_json::to_string(&[former.public()]).unwrap();
+        let signer = Signer::generate().unwrap();
+        refuses(&signer, &old, Reason::KeyInvalid);
+        let signer = signer.recognising(&public).unwrap();
+        assert!(
+            signer.caller(&old, NOW).is_ok() && signer.caller(&token(&signer, None), NOW).is_ok()
+        );
+        refuses(&signer, &token(&Signer::generate().unwrap(), None), Reason::KeyInvalid);
+        let wrong = public.replace(&former.public().x, "AAAA");
+        for wrong in ["", "{}", r#"[{"kid":"k"}]"#, wrong.as_str()] {
+            assert!(Signer::generate().unwrap().recognising(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod settings;
 pub mod zone;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use meter::account::{Overdraft, Status};
@@ -22,6 +23,7 @@ use crate::journal;
 use crate::ledger::credit::{CREDIT_MAX, CreditKind, NewCredit};
 use crate::ledger::post;
 use crate::page::{Page, Span};
+use crate::pull::told::until_applied;
 
 use settings::{SettingsChange, TIME_ZONE_DEFAULT, To};
 use zone::DayOffset;
@@ -270,6 +272,20 @@ async fn write_settings(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Waits until the edge has been told of an account as it is now. Answers whether it has.
+pub async fn until_told(
+    pool: &PgPool,
+    account: &AccountRow,
+    patience: Duration,
+) -> Result<bool, Error> {
+    let id = &account.account_id;
+    let revision = sqlx::query_scalar!("SELECT revision FROM account WHERE account_id = $1", id)
+        .fetch_optional(pool)
+        .await?;
+    let revision = revision.ok_or_else(|| missing(id))?;
+    until_applied(pool, &account.journal_id, revision, patience).await
 }
 
 fn missing(name: &str) -> Error {

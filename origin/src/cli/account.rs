@@ -17,6 +17,7 @@ use crate::read::account::AccountTold;
 
 use super::answer::table;
 use super::settings::{self, Settings};
+use super::wait::Wait;
 use super::{Answer, amount};
 
 /// What can be done with accounts.
@@ -74,6 +75,8 @@ pub(super) struct Set {
     account: String,
     #[command(flatten)]
     change: Change,
+    #[command(flatten)]
+    wait: Wait,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -198,7 +201,10 @@ impl Set {
         let Change { group, overdraft, status, settings } = self.change;
         let account = account::find(&pool, &self.account).await?;
         let change = AccountChange { status, group, overdraft, settings: settings.into() };
-        answer(&AccountTold::of(account::change(&pool, &account, &change, actor).await?)?)
+        let changed = account::change(&pool, &account, &change, actor).await?;
+        let answer = answer(&AccountTold::of(changed)?)?;
+        let told = |patience| account::until_told(&pool, &account, patience);
+        self.wait.until(answer, told).await
     }
 }
 

@@ -27,6 +27,12 @@ impl Answer {
         Self { code, ..self }
     }
 
+    /// With one more line for people.
+    #[must_use]
+    pub fn with_line(self, line: &str) -> Self {
+        Self { text: format!("{}\n{line}", self.text), ..self }
+    }
+
     /// As it is printed.
     pub fn print(&self, json: bool) -> String {
         match json {

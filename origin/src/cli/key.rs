@@ -1,7 +1,5 @@
 //! `weir key`.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use meter::account::Limits;
 use meter::money::Nanos;
@@ -16,13 +14,10 @@ use crate::error::Error;
 use crate::key::scope::Scope;
 use crate::key::{self, EXPIRES_DAYS_MAX, KEYS_LISTED_MAX, KeyRow, NewKey, rotate};
 use crate::page::Span;
-use crate::signing::Signer;
 
 use super::answer::table;
+use super::wait::Wait;
 use super::{Answer, amount};
-
-/// The exit code of what was not done in time.
-const FAILED: u8 = 1;
 
 /// What can be done with keys.
 #[derive(Subcommand)]
@@ -120,9 +115,8 @@ pub(super) struct List {
 pub(super) struct Revoke {
     /// The key's id
     key_id: String,
-    /// Wait up to this many seconds until the edge refuses it, and fail when it does not by then
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    wait: Option<u64>,
+    #[command(flatten)]
+    wait: Wait,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -140,7 +134,7 @@ impl KeyCommand {
 
 impl Issue {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
-        let signer = Signer::parse(&self.signing.signing_key)?;
+        let signer = self.signing.signer()?;
         let pool = database::pool(&self.database.database_url)?;
         let account = account::find(&pool, &self.account).await?;
         let now = clock::now();
@@ -168,7 +162,7 @@ impl Issue {
 
 impl Rotate {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
-        let signer = Signer::parse(&self.signing.signing_key)?;
+        let signer = self.signing.signer()?;
         let pool = database::pool(&self.database.database_url)?;
         let now = clock::now();
         let issued = rotate::rotate(&pool, &signer, &self.key_id, self.overlap, now, actor).await?;
@@ -186,18 +180,9 @@ impl Revoke {
     async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
         let row = key::revoke(&pool, &self.key_id, clock::now(), actor).await?;
-        let id = &row.api_key_id;
-        let Some(seconds) = self.wait else {
-            return Answer::new(&row, format!("Key {id} is revoked."));
-        };
-        if key::until_refused(&pool, id, Duration::from_secs(seconds)).await? {
-            Answer::new(&row, format!("Key {id} is revoked, and the edge refuses it."))
-        } else {
-            let text = format!(
-                "Key {id} is revoked, but the edge was not told within {seconds} s. Is `weir serve` running?"
-            );
-            Ok(Answer::new(&row, text)?.with_code(FAILED))
-        }
+        let answer = Answer::new(&row, format!("Key {} is revoked.", row.api_key_id))?;
+        let told = |patience| key::until_refused(&pool, &row.api_key_id, patience);
+        self.wait.until(answer, told).await
     }
 }
 

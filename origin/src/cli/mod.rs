@@ -23,6 +23,7 @@ mod settings;
 mod setup;
 mod statement;
 mod tables;
+mod wait;
 
 use clap::{Parser, Subcommand};
 

@@ -18,7 +18,6 @@ use crate::http::{self, Admin, Callbacks, Site};
 use crate::pull;
 use crate::pull::edge::Edge;
 use crate::read::health::Process;
-use crate::signing::Signer;
 
 use super::Answer;
 
@@ -43,7 +42,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<Answer, Error> {
         let began = Instant::now();
-        let signer = Arc::new(Signer::parse(&self.signing.signing_key)?);
+        let signer = Arc::new(self.signing.signer()?);
         let edge = Arc::new(Edge::new(&self.edge.edge_url, Arc::clone(&signer))?);
         let pool = database::pool(&self.database.database_url)?;
         let ServeSettings { listen, pull_interval_ms: interval_ms, admin_user, .. } = self.settings;

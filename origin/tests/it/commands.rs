@@ -169,7 +169,7 @@ async fn whoever_waits_for_a_revocation_is_told_when_nobody_pulls() {
     let revoke = ["key", "revoke", key["key_id"].as_str().unwrap(), "--wait", "1"];
     let (code, out, _) = weir(&tester, &revoke).await;
     assert_eq!(code, 1);
-    assert!(out.contains("the edge was not told within 1 s"), "{out}");
+    assert!(out.contains("The edge has not been told within 1 s"), "{out}");
 }
 
 #[tokio::test]

@@ -284,10 +284,12 @@ async fn the_edge_is_told_when_an_accounts_clock_changes() {
     let now_there = told();
     assert!([60, 120].contains(&now_there));
     // As it stood before the clocks were changed, a moment ago.
-    sqlx::query("UPDATE account SET day_offset_minutes = 0, day_offset_until = now()")
-        .execute(&tester.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE account SET day_offset_minutes = 0, day_offset_until = now() - interval '1 s'",
+    )
+    .execute(&tester.pool)
+    .await
+    .unwrap();
     tester.edge.journal(J0, |journal| {
         let known = journal.accounts.get_mut(&account.account_id).unwrap();
         known.settings.day_offset_minutes = 0;
@@ -312,7 +314,7 @@ async fn a_replaced_key_is_revoked_when_the_overlap_is_over_and_not_before() {
     assert!(!is_revoked(&first));
 
     // The minute has passed, as far as the row knows.
-    sqlx::query("UPDATE api_key SET ends_at = now() WHERE ends_at IS NOT NULL")
+    sqlx::query("UPDATE api_key SET ends_at = now() - interval '1 s' WHERE ends_at IS NOT NULL")
         .execute(pool)
         .await
         .unwrap();
