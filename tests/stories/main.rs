@@ -20,6 +20,11 @@ mod pitfalls; // what the other stories do not walk into
 mod operator; // calls that do not end, and who decides about them
 mod prices; // what calls cost
 mod credentials; // what goes upstream in place of the caller's key
+mod limits; // how much an account and a key may do
+mod keys; // what keys allow, and how they are replaced
+mod revocation; // how soon a key is good no more
 mod refusals; // who is not let in, and what is not let through
+mod hostile; // requests that are not what they should be
+mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod soak; // all of it at once

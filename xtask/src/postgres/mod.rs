@@ -80,6 +80,11 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// The folder with everything that it stores.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The address of the database that is there from the start.
     pub fn url(&self) -> String {
         self.login.url()

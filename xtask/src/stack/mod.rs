@@ -54,6 +54,7 @@ pub struct Stack {
     origin_url: String,
     upstream_url: String,
     edge_port: u16,
+    origin_port: u16,
     folder: PathBuf,
     // Goes last, when nothing runs in it any more.
     _scratch: Option<Scratch>,
@@ -134,11 +135,7 @@ impl Stack {
             variables: plan.origin_variables,
         };
         command::output_of(settings.give_to(Command::new(&programs.weir)).arg("migrate"))?;
-        let mut serve = settings.give_to(Command::new(&programs.weir));
-        serve.arg("serve");
-        let origin_port = plan.origin_port;
-        let ready = move || probe::answers(origin_port, "/health");
-        let mut origin = Process::new("origin", serve, &log_folder, ready);
+        let mut origin = origin::process(&programs.weir, &settings, plan.origin_port, &log_folder);
         origin.start()?;
 
         Ok(Self {
@@ -152,6 +149,7 @@ impl Stack {
             origin_settings: settings,
             upstream_url,
             edge_port: plan.edge_port,
+            origin_port: plan.origin_port,
             folder,
             _scratch: plan.scratch,
         })
@@ -207,6 +205,30 @@ impl Stack {
         self.edge.stop()?;
         self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
         self.edge.start()
+    }
+
+    /// Gives the edge other public keys to verify with, which starts it anew.
+    pub fn trust(&mut self, public_keys: &str) -> Result<()> {
+        public_keys.clone_into(&mut self.edge_settings.public_keys);
+        self.edge.stop()?;
+        self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
+        self.edge.start()
+    }
+
+    /// Gives the origin and the command line another signing key, and the public keys that are
+    /// recognised besides; the origin starts anew.
+    pub fn sign_with(&mut self, signing_key: &str, recognised: &str) -> Result<()> {
+        signing_key.clone_into(&mut self.origin_settings.signing_key);
+        self.origin_settings.variables.retain(|(name, _)| *name != "WEIR_PUBLIC_KEYS");
+        self.origin_settings.variables.push(("WEIR_PUBLIC_KEYS", recognised.to_owned()));
+        self.origin.stop()?;
+        self.origin = origin::process(
+            &self.programs.weir,
+            &self.origin_settings,
+            self.origin_port,
+            &self.folder.join("log"),
+        );
+        self.origin.start()
     }
 
     /// Makes an account.

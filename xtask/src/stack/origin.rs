@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::process::{Process, probe};
 use crate::{command, private_file};
 
 /// What `weir` reads from its environment.
@@ -43,6 +44,13 @@ impl Settings {
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// The origin as a process that is not running yet.
+pub(super) fn process(weir: &Path, settings: &Settings, port: u16, log_folder: &Path) -> Process {
+    let mut serve = settings.give_to(Command::new(weir));
+    serve.arg("serve");
+    Process::new("origin", serve, log_folder, move || probe::answers(port, "/health"))
 }
 
 /// The pair that stands in this file: of an earlier run if there was one.
