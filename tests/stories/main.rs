@@ -28,3 +28,4 @@ mod hostile; // requests that are not what they should be
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod soak; // all of it at once
+mod documents; // what the documents say of the tests
