@@ -165,9 +165,48 @@ fn a_leg_that_follows_what_was_billed_is_billed_by_its_own_reply() {
     let mut journal = journal();
     admit(&mut journal, asks("first", "a", None));
     let _ = journal.note(&call("first"), of_run(Stage::Running, 0).observed.ids, NOW);
-    admit(&mut journal, asks("resume", "a", Some("x/1")));
     let first = journal.answer(&call("first"), of_run(Stage::Interrupted, 50), NOW);
+    assert_eq!(entry(&first.effects).amount, Nanos::new(50));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let leg = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
+    assert_eq!(entry(&leg.effects).amount, Nanos::new(20));
+}
+
+/// The journal began anew while the resume was on its way to upstream, and asks about it too early.
+#[test]
+fn a_resume_is_not_ended_by_the_interrupt_that_it_answers() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let early = journal.answer(&call("resume"), of_run(Stage::Interrupted, 50), NOW);
+    assert_eq!(early.effects, []);
+    let first = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
     assert_eq!(entry(&first.effects).amount, Nanos::new(50));
     let leg = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
     assert_eq!(entry(&leg.effects).amount, Nanos::new(20));
+}
+
+/// The first reply's settlement is late; meanwhile the resume was asked about, and told the whole.
+#[test]
+fn a_reply_that_comes_behind_the_whole_is_billed_nothing_more() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let whole = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
+    assert_eq!(entry(&whole.effects).amount, Nanos::new(70));
+    let first = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    assert_eq!(entry(&first.effects).amount, Nanos::ZERO);
+}
+
+/// The first reply's settlement is late, and the call gets its name when the resume was billed.
+#[test]
+fn a_run_that_gets_its_name_late_is_billed_less_what_was_billed_for_it() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let leg = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
+    assert_eq!(entry(&leg.effects).amount, Nanos::new(20));
+    let _ = journal.note(&call("first"), of_run(Stage::Running, 0).observed.ids, NOW);
+    let whole = journal.answer(&call("first"), of_run(Stage::Completed, 70), NOW);
+    assert_eq!(entry(&whole.effects).amount, Nanos::new(50));
 }

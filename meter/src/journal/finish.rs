@@ -118,14 +118,10 @@ impl Journal {
         let found = self.by_call.get(call).and_then(|call_no| self.open.get_mut(call_no));
         let Some(open) = found else { return Decision::unchanged(()) };
         open.seen_at = now;
-        let known = open.hold.ids.clone().or(ids);
-        if known == open.hold.ids {
-            return Decision::unchanged(());
-        }
-        open.hold.ids = known.clone();
         let hold = open.hold.clone();
-        self.index_work(hold.call_no, &known);
-        Decision { reply: (), effects: vec![Effect::UpdateHold(hold)] }
+        let ids = hold.ids.clone().or(ids);
+        let known = self.named(&hold, ids);
+        Decision { reply: (), effects: self.learn(known) }
     }
 
     pub(super) fn remembered(&self, call: &CallId) -> Decision<Settled> {
@@ -156,17 +152,24 @@ impl Journal {
         let is_over = open.hold.asked.operation == Operation::Chatflow
             && observed.stage == Stage::AwaitsTools;
         let can_ask = ids.can_be_asked() && !is_over;
-        observed.usage = open.hold.usage_in_all(told, observed.usage);
+        let hold = self.named(&open.hold, ids.clone());
+        observed.usage = hold.usage_in_all(told, observed.usage);
+        let used_so_far = observed.usage.filter(|_| observed.stage == Stage::AwaitsTools);
         let status_kept = match told {
             Told::ByReply => status,
             // A question of ours that failed is another reply.
             Told::ByAsking => open.hold.status,
         };
+        if told == Told::ByAsking
+            && observed.stage == Stage::Interrupted
+            && self.is_one_of_legs(&open.hold)
+        {
+            return self.keep_asking(no, ids, status_kept, used_so_far, now);
+        }
         let reading = |source| Reading { usage: observed.usage, source };
         let end = match decide(status, &observed, told, can_ask) {
             Outcome::AskLater => {
-                let used = observed.usage.filter(|_| observed.stage == Stage::AwaitsTools);
-                return self.keep_asking(no, ids, status_kept, used, now);
+                return self.keep_asking(no, ids, status_kept, used_so_far, now);
             }
             Outcome::Bill(reading) => (Ending::Settled, open.hold.reading(reading)),
             Outcome::Release => (Ending::Released, reading(Source::Reported)),
@@ -190,14 +193,9 @@ impl Journal {
             return Decision::unchanged(Settled::Unknown);
         };
         open.seen_at = now;
-        let known = Hold { status, ids, ..open.hold.clone() };
-        if open.hold == known {
-            return Decision::unchanged(Settled::Open);
-        }
-        open.hold = known;
-        let hold = open.hold.clone();
-        self.index_work(no, &hold.ids);
-        Decision { reply: Settled::Open, effects: vec![Effect::UpdateHold(hold)] }
+        let hold = Hold { status, ..open.hold.clone() };
+        let known = self.named(&hold, ids);
+        Decision { reply: Settled::Open, effects: self.learn(known) }
     }
 
     fn keep_asking(
@@ -212,14 +210,18 @@ impl Journal {
             return Decision::unchanged(Settled::Unknown);
         };
         open.ask_again(now);
-        let known = Hold { ids, status, used: used.or(open.hold.used), ..open.hold.clone() };
-        if open.hold == known {
-            return Decision::unchanged(Settled::Open);
-        }
-        open.hold = known;
-        let hold = open.hold.clone();
-        self.index_work(no, &hold.ids);
-        Decision { reply: Settled::Open, effects: vec![Effect::UpdateHold(hold)] }
+        let hold = Hold { status, used: used.or(open.hold.used), ..open.hold.clone() };
+        let known = self.named(&hold, ids);
+        Decision { reply: Settled::Open, effects: self.learn(known) }
+    }
+
+    /// Takes in what is known of a running call by now, if that is news.
+    fn learn(&mut self, known: Hold) -> Vec<Effect> {
+        let open = self.open.get_mut(&known.call_no).filter(|open| open.hold != known);
+        let Some(open) = open else { return Vec::new() };
+        open.hold = known.clone();
+        self.index_work(known.call_no, &known.ids);
+        vec![Effect::UpdateHold(known)]
     }
 
     /// Ends a call whose outcome cannot be found out any more.
@@ -304,28 +306,6 @@ impl Journal {
             })
     }
 
-    /// Tells the open calls of the same execution what was billed for it here, so that it is not billed
-    /// again when upstream states the whole. Where it was the whole that was billed here, what a leg says
-    /// of itself later was billed with it.
-    fn tell_other_legs(&mut self, entry: &Entry, stage: Stage) -> Vec<Effect> {
-        let Facts { ending, reading, ids, account, .. } = &entry.facts;
-        let usage = reading.usage.filter(|_| *ending == Ending::Settled);
-        let Some((usage, execution)) = usage.zip(ids.execution.as_ref()) else { return Vec::new() };
-        // A question is answered for the whole execution; while it goes on, more legs may follow.
-        let is_whole = reading.source == Source::Retrieved
-            && matches!(stage, Stage::Completed | Stage::Failed | Stage::Canceled);
-        let others = self.by_work.get(execution).cloned().unwrap_or_default();
-        let mut effects = Vec::new();
-        for call_no in others {
-            let other = self.open.get_mut(&call_no).map(|open| &mut open.hold);
-            let Some(hold) = other.filter(|hold| hold.account == *account) else { continue };
-            hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
-            hold.is_billed_whole |= is_whole;
-            effects.push(Effect::UpdateHold(hold.clone()));
-        }
-        effects
-    }
-
     /// Takes a finished call out of what is running.
     fn close_hold(&mut self, no: CallNo) {
         let Some(Open { hold, .. }) = self.open.remove(&no) else { return };
@@ -380,22 +360,6 @@ impl Journal {
 }
 
 impl Hold {
-    /// What a report says was used, seen together with what was known before.
-    ///
-    /// What upstream states of a whole execution is billed less its other legs; a chat that went on
-    /// after its tools is billed by the larger of what was seen (contract §4.3).
-    fn usage_in_all(&self, told: Told, usage: Option<Usage>) -> Option<Usage> {
-        let is_in_what_was_billed = told == Told::ByAsking || self.is_billed_whole;
-        let own = match self.billed.filter(|_| is_in_what_was_billed) {
-            Some(billed) => usage.map(|usage| usage.less(billed)),
-            None => usage,
-        };
-        match (own, self.used) {
-            (Some(own), Some(used)) => Some(own.larger(used)),
-            (own, _) => own,
-        }
-    }
-
     /// The reading of a call that is billed. Usage that upstream never counts is not missing.
     fn reading(&self, reading: Reading) -> Reading {
         if self.asked.operation.counts_tokens() {

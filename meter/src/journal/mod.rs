@@ -26,6 +26,7 @@ mod changes;
 mod explain;
 mod finish;
 mod idempotency;
+mod legs;
 mod load;
 mod memo;
 mod order;

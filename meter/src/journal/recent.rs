@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::entry::{Ending, Facts};
 use crate::ids::{AccountId, CallId, UpstreamId};
 use crate::money::Nanos;
+use crate::outcome::Source;
 use crate::refusal::Reason;
 use crate::time::UnixMs;
 use crate::usage::Usage;
@@ -23,8 +24,10 @@ pub(super) struct Known {
 
 /// What was billed for a piece of work.
 #[derive(Debug, Clone, Copy, Default)]
-struct Billed {
-    usage: Option<Usage>,
+pub(super) struct Billed {
+    pub(super) usage: Option<Usage>,
+    /// It was the whole of a run that is over, also what its earlier legs had not been billed for yet.
+    pub(super) is_whole: bool,
     /// The call that began the work is among those that were billed.
     is_claimed: bool,
 }
@@ -50,8 +53,8 @@ impl Recent {
     }
 
     /// What was billed to this account for this work, over all its calls.
-    pub(super) fn billed(&self, account: &AccountId, work: &UpstreamId) -> Option<Usage> {
-        self.by_work.get(&(account.clone(), work.clone())).and_then(|billed| billed.usage)
+    pub(super) fn billed(&self, account: &AccountId, work: &UpstreamId) -> Billed {
+        self.by_work.get(&(account.clone(), work.clone())).copied().unwrap_or_default()
     }
 
     pub(super) fn remember(&mut self, facts: &Facts) {
@@ -62,6 +65,9 @@ impl Recent {
         for id in &work {
             let billed = self.by_work.entry((account.clone(), id.clone())).or_default();
             billed.is_claimed |= facts.asked.resumes.is_none();
+            // An answer ends a resume only when the run is over.
+            let was_asked = reading.source == Source::Retrieved;
+            billed.is_whole |= was_asked && facts.asked.resumes.is_some();
             billed.usage = match (billed.usage, reading.usage) {
                 (Some(before), Some(now)) => Some(before.plus(now)),
                 (before, now) => before.or(now),

@@ -106,7 +106,7 @@ impl Opinion {
         Ok((hold, sender))
     }
 
-    fn billed(&self, execution: &UpstreamId) -> Option<Usage> {
+    pub(super) fn billed(&self, execution: &UpstreamId) -> Option<Usage> {
         let usages = self.charged_for(execution).filter_map(|call| call.settled_usage);
         usages.reduce(Usage::plus)
     }

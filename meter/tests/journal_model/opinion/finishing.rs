@@ -32,14 +32,21 @@ impl Opinion {
         let Report { status, mut observed } = report;
         if call.ended.is_none() {
             let is_told_twice = told == Told::ByReply && self.is_told_twice(id, &observed.ids);
+            let billed = self.billed_when_named(id, &observed.ids);
             let call = self.calls.get_mut(id).unwrap();
             call.ids = call.ids.clone().or(observed.ids.clone());
             observed.usage = call.in_all(observed.usage, told);
-            let outcome = decide(status, &observed, told, call.ids.can_be_asked());
+            let mut outcome = decide(status, &observed, told, call.ids.can_be_asked());
+            // An interrupt may be the very one that this resume is about to answer.
+            let may_not_have_begun = call.asked.resumes.is_some() && told == Told::ByAsking;
+            if may_not_have_begun && observed.stage == Stage::Interrupted {
+                outcome = Outcome::AskLater;
+            }
             match outcome {
                 _ if is_told_twice => self.end(id, Ending::Released, None),
                 Outcome::AskLater => {
                     call.leave_alone(now.plus_ms(ASK_PAUSE_MAX_MS));
+                    call.billed = billed;
                     if observed.stage == Stage::AwaitsTools {
                         call.used = observed.usage.or(call.used);
                     }
@@ -66,10 +73,20 @@ impl Opinion {
             return settled;
         }
         *self = before;
+        let billed = self.billed_when_named(id, &ids);
         let call = self.calls.get_mut(id).unwrap();
+        call.billed = billed;
         call.ids = call.ids.clone().or(ids);
         call.seen_at = now;
         Settled::Open
+    }
+
+    /// What was billed for a call's execution under others, now that these ids are known: a run that had
+    /// no name may have been resumed meanwhile.
+    pub(super) fn billed_when_named(&self, id: &CallId, told: &WorkIds) -> Option<Usage> {
+        let call = &self.calls[id];
+        let named = told.execution.as_ref().filter(|_| call.ids.execution.is_none());
+        call.billed.or_else(|| named.and_then(|execution| self.billed(execution)))
     }
 
     /// How a call ended, when it is remembered.

@@ -182,8 +182,10 @@ impl Opinion {
     }
 
     fn note(&mut self, call: &CallId, ids: WorkIds, now: UnixMs) {
-        let running = self.calls.get_mut(call).filter(|call| call.ended.is_none());
-        if let Some(call) = running {
+        if self.calls.get(call).is_some_and(|call| call.ended.is_none()) {
+            let billed = self.billed_when_named(call, &ids);
+            let call = self.calls.get_mut(call).unwrap();
+            call.billed = billed;
             call.ids = call.ids.clone().or(ids);
             call.seen_at = now;
             if !call.is_left_alone {
