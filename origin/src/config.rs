@@ -70,6 +70,9 @@ pub struct ServeSettings {
     /// The administrator's password; without one nobody is the administrator
     #[arg(long, env = "WEIR_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub admin_password: Option<String>,
+    /// A token that opens `/metrics` and nothing else
+    #[arg(long, env = "WEIR_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub metrics_token: Option<String>,
     /// How log lines are written
     #[arg(long, env = "WEIR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

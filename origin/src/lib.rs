@@ -31,6 +31,7 @@ pub mod price;
 // What comes up from the edge.
 pub mod ledger;
 pub mod pull;
+pub mod metrics;
 
 // What comes out of it, what a person decides, and how to ask.
 pub mod read;

@@ -14,7 +14,7 @@ use crate::bill;
 use crate::config::{BillSettings, DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
-use crate::http::{self, Admin, Callbacks, Site};
+use crate::http::{self, Admin, Callbacks, MetricsToken, Site};
 use crate::pull;
 use crate::pull::edge::Edge;
 use crate::read::health::Process;
@@ -51,7 +51,9 @@ impl Serve {
         let BillSettings { callback_secret, callback_token, bill_quiet_ms } = self.bill;
         let callbacks = callback_secret.map(|secret| Callbacks::new(&secret, callback_token));
         let site = Site::new(pool.clone(), signer, admin, process, Arc::clone(&edge));
-        let site = Arc::new(site.with_callbacks(callbacks));
+        let token = self.settings.metrics_token.as_deref().map(MetricsToken::new);
+        let site = Arc::new(site.with_callbacks(callbacks).with_metrics_token(token));
+        let metrics = Arc::clone(&site.metrics);
 
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind(listen)
@@ -59,7 +61,8 @@ impl Serve {
             .map_err(|error| Error::Listen { on: format!("on {listen}"), error })?;
         let address = listener.local_addr().unwrap_or(listen);
         info!(%address, edge = self.edge.edge_url, interval_ms, "serving");
-        let pulls = tokio::spawn(pull::run::run(pool.clone(), edge, interval_ms, stopped.clone()));
+        let pulls = pull::run::run(pool.clone(), edge, interval_ms, metrics, stopped.clone());
+        let pulls = tokio::spawn(pulls);
         let looks = tokio::spawn(bill::run::run(pool.clone(), bill_quiet_ms, stopped.clone()));
         let mut asked = stopped;
         let serving =

@@ -18,6 +18,7 @@ mod findings;
 mod groups;
 mod health;
 mod keys;
+mod metrics;
 mod orders;
 mod origin;
 mod parameters;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use axum::extract::Query;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -43,6 +44,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::person::attempts::Attempts;
 use crate::pull::edge::Edge;
 use crate::read::health::Process;
@@ -50,6 +52,7 @@ use crate::signing::Signer;
 
 pub use bootstrap::Admin;
 pub use callbacks::Callbacks;
+pub use metrics::MetricsToken;
 
 /// What every request needs.
 pub struct Site {
@@ -64,6 +67,9 @@ pub struct Site {
     /// Where the journals are.
     pub edge: Arc<Edge>,
     callbacks: Option<Callbacks>,
+    /// What this process has done.
+    pub metrics: Arc<Metrics>,
+    metrics_token: Option<MetricsToken>,
     attempts: Attempts,
     logins: Semaphore,
     reconciling: Semaphore,
@@ -80,8 +86,25 @@ impl Site {
     ) -> Self {
         let logins = Semaphore::new(session::LOGINS_AT_ONCE_MAX);
         let (attempts, reconciling) = (Attempts::default(), Semaphore::new(1));
-        let callbacks = None;
-        Self { pool, signer, admin, process, edge, callbacks, attempts, logins, reconciling }
+        Self {
+            pool,
+            signer,
+            admin,
+            process,
+            edge,
+            callbacks: None,
+            metrics: Arc::default(),
+            metrics_token: None,
+            attempts,
+            logins,
+            reconciling,
+        }
+    }
+
+    /// The same, where a token opens the numbers for Prometheus.
+    #[must_use]
+    pub fn with_metrics_token(self, metrics_token: Option<MetricsToken>) -> Self {
+        Self { metrics_token, ..self }
     }
 
     /// The same, where upstream's callbacks are taken.
@@ -101,6 +124,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .method_not_allowed_fallback(async || Error::NoMethod)
         .layer(body::limit())
         .layer(map_response(with_headers))
+        .layer(from_fn_with_state(Arc::clone(&site), metrics::count))
         .with_state(site)
 }
 
@@ -112,6 +136,7 @@ pub fn document() -> Document {
 fn resources() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(document::Common::openapi())
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(session::routes())
         .merge(usage::routes())
         .merge(calls::routes())

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::error::Error;
 use crate::journal;
+use crate::metrics::Metrics;
 use crate::pull::edge::Edge;
 use crate::pull::{Attempt, attempt};
 
@@ -41,13 +42,20 @@ struct Shared {
     pool: PgPool,
     edge: Arc<Edge>,
     interval_ms: u64,
+    metrics: Arc<Metrics>,
     permits: Semaphore,
 }
 
 /// Pulls all journals until `stop` says so; what is under way then is finished first.
-pub async fn run(pool: PgPool, edge: Arc<Edge>, interval_ms: u64, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    pool: PgPool,
+    edge: Arc<Edge>,
+    interval_ms: u64,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
     let permits = Semaphore::new(PULLS_AT_ONCE_MAX);
-    let shared = Arc::new(Shared { pool, edge, interval_ms, permits });
+    let shared = Arc::new(Shared { pool, edge, interval_ms, metrics, permits });
     let mut tasks =
         Tasks { shared, stop: stop.clone(), wakers: BTreeMap::new(), set: JoinSet::new() };
     loop {
@@ -132,6 +140,7 @@ async fn pull_one(
             let Ok(_permit) = shared.permits.acquire().await else { return };
             attempt(&shared.pool, &shared.edge, &name).await
         };
+        shared.metrics.pulled(&tried);
         let wait_ms = match tried {
             Ok(Attempt::More) => {
                 failures = 0;

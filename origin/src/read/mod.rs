@@ -9,6 +9,7 @@ pub mod calls;
 pub mod days;
 pub mod explain;
 pub mod health;
+pub mod metrics;
 pub mod open;
 pub mod reconciled;
 pub mod summary;

@@ -19,6 +19,7 @@ mod explaining;
 mod facts;
 mod faults;
 mod open;
+mod measuring;
 mod ordering;
 mod posting;
 mod pulling;

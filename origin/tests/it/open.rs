@@ -1,7 +1,7 @@
 //! Calls that are still open, as their journals tell them.
 
 use meter::money::Nanos;
-use meter::wire::pull::OPEN_CALLS_MAX;
+use meter::wire::pull::OPEN_LISTED_MAX;
 use origin::clock;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ async fn open_calls_are_listed_to_whom_they_belong_until_their_journal_lists_the
 async fn a_list_says_when_it_is_not_all_and_takes_no_more_than_a_journal_may_list() {
     let tester = Tester::new().await;
     let account = tester.account("a").await.account_id;
-    let most = u32::try_from(OPEN_CALLS_MAX).unwrap();
+    let most = u32::try_from(OPEN_LISTED_MAX).unwrap();
     tester.edge.journal(J0, |journal| {
         journal.open = (1..=most + 1).map(|n| still_open(run(n, &account, 1))).collect();
         journal.open_holds = u64::from(most) + 1;
@@ -82,7 +82,7 @@ async fn a_list_says_when_it_is_not_all_and_takes_no_more_than_a_journal_may_lis
     tester.pull().await.unwrap();
     let origin = tester.serve().await;
     let (_, open) = origin.as_admin("/api/v1/calls/open").await;
-    assert_eq!((calls(&open).len(), &open["complete"]), (OPEN_CALLS_MAX, &json!(false)));
+    assert_eq!((calls(&open).len(), &open["complete"]), (OPEN_LISTED_MAX, &json!(false)));
     let (_, out, _) = weir(&tester, &["report", "open"]).await;
     assert!(out.contains("More calls are open"), "{out}");
 }

@@ -88,7 +88,8 @@ async fn all_journals_are_pulled_at_the_start_and_one_at_once_when_it_changes() 
         (1..=1_001).for_each(|number| journal.finish(call(number, &account, 1)));
     });
     let (stop, stopped) = watch::channel(false);
-    let running = run::run(tester.pool.clone(), Arc::clone(&tester.pulls), HOUR_MS, stopped);
+    let (pool, edge) = (tester.pool.clone(), Arc::clone(&tester.pulls));
+    let running = run::run(pool, edge, HOUR_MS, Arc::default(), stopped);
     let running = tokio::spawn(running);
     let story = async {
         // One page is full, so the next is pulled without waiting; so are the other journals.

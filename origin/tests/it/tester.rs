@@ -154,8 +154,7 @@ impl Tester {
 
     /// The origin's HTTP side, served.
     pub(crate) async fn serve(&self) -> Served {
-        let admin = Admin::new("admin", PASSWORD);
-        self.serve_with(Some(admin)).await
+        serve(self.pool.clone(), self).await
     }
 
     /// The same with another administrator in the environment, or with none.
