@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{CallId, Group};
-use meter::journal::{Admission, Change, Decision, Effect, Entrance, Journal, Report, Stored};
+use meter::journal::{
+    Admission, Change, Decision, Effect, Entrance, Journal, Report, Settled, Stored,
+};
 use meter::money::Nanos;
 use meter::price::{Price, PriceBook, Scope};
 use meter::request::{Asked, SubjectKind};
@@ -195,6 +197,8 @@ fn a_reply_that_comes_behind_the_whole_is_billed_nothing_more() {
     let whole = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
     assert_eq!(entry(&whole.effects).amount, Nanos::new(70));
     let first = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    assert_eq!(first.reply, Settled::Open, "nothing is left of it, and the run may go on");
+    let first = journal.answer(&call("first"), of_run(Stage::Completed, 70), NOW);
     assert_eq!(entry(&first.effects).amount, Nanos::ZERO);
 }
 
