@@ -1,10 +1,32 @@
-//! Bodies, read whole and within bounds.
+//! Bodies, read whole and within bounds, or written as they go.
 
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Result;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Reflect, Uint8Array};
-use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader};
+use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's own pipe for bytes: what is written waits until it is read.
+    type IdentityTransformStream;
+
+    #[wasm_bindgen(constructor)]
+    fn new() -> IdentityTransformStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &IdentityTransformStream) -> ReadableStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &IdentityTransformStream) -> WritableStream;
+}
+
+/// A body that is written as it goes: its end to read, and its end to write.
+pub(crate) fn pipe() -> (ReadableStream, WritableStream) {
+    let pipe = IdentityTransformStream::new();
+    (pipe.readable(), pipe.writable())
+}
 
 /// A body that was read.
 pub(crate) enum Body {

@@ -28,7 +28,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The secrets that a file holds.
 fn held<'a>(file: &Path, secrets: &'a [Secret]) -> Vec<&'a str> {
     let bytes = fs::read(file).unwrap();
-    let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+    let holds =
+        |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
     secrets.iter().filter(|(_, secret)| holds(secret)).map(|(name, _)| *name).collect()
 }
 
@@ -44,10 +45,14 @@ async fn ask_around(tester: &Tester, stack: &mut Stack) -> Vec<String> {
     let refuse = json!({"refuse": {"http_status": 401, "code": 4100, "msg": "token is invalid"}});
     tester.behave(&failing, refuse).await;
     let mut answers = Vec::new();
-    for body in [chat(&bot, true, "hi"), chat(&bot, false, "hi"), chat(&failing, true, "hi"), json!({})] {
+    for body in
+        [chat(&bot, true, "hi"), chat(&bot, false, "hi"), chat(&failing, true, "hi"), json!({})]
+    {
         answers.push(said(tester.call("/v3/chat", &body).await).await);
     }
-    for key in [format!("{}x", tester.key), tester.key.replace('.', ""), format!("sk-{}", tester.key)] {
+    for key in
+        [format!("{}x", tester.key), tester.key.replace('.', ""), format!("sk-{}", tester.key)]
+    {
         let request = tester.ask_without_key(Method::POST, "/v3/chat").bearer_auth(key);
         answers.push(said(request.json(&chat(&bot, true, "hi")).send().await.unwrap()).await);
     }
@@ -57,15 +62,22 @@ async fn ask_around(tester: &Tester, stack: &mut Stack) -> Vec<String> {
     let query = format!("/v1/chat?bot_id={bot}&authorization=Bearer%20{}", tester.key);
     answers.push(said(tester.ask_without_key(Method::GET, &query).send().await.unwrap()).await);
     let (user, password) = stack.admin();
-    for path in ["/health", "/metrics", "/openapi.json", "/api/v1/calls", "/api/v1/accounts", "/nowhere"] {
+    for path in
+        ["/health", "/metrics", "/openapi.json", "/api/v1/calls", "/api/v1/accounts", "/nowhere"]
+    {
         let url = format!("{}{path}", tester.origin);
         let http = Client::new();
-        answers.push(said(http.get(&url).basic_auth(user, Some(password)).send().await.unwrap()).await);
+        answers.push(
+            said(http.get(&url).basic_auth(user, Some(password)).send().await.unwrap()).await,
+        );
         let wrong = format!("{password}x");
-        answers.push(said(http.get(&url).basic_auth(user, Some(wrong)).send().await.unwrap()).await);
+        answers
+            .push(said(http.get(&url).basic_auth(user, Some(wrong)).send().await.unwrap()).await);
         answers.push(said(http.get(&url).bearer_auth(&tester.key).send().await.unwrap()).await);
     }
-    for arguments in [&["key", "list"][..], &["account", "list"], &["reconcile"], &["serve", "--help"]] {
+    for arguments in
+        [&["key", "list"][..], &["account", "list"], &["reconcile"], &["serve", "--help"]]
+    {
         answers.push(stack.weir(arguments).unwrap());
     }
     answers
@@ -86,10 +98,18 @@ async fn no_secret_is_in_any_log_line_answer_or_row() {
         ("the key's signature", tester.key.rsplit('.').next().unwrap().to_owned()),
         ("the app's private key", app.pkcs8.lines().nth(2).unwrap().to_owned()),
     ];
-    for (name, file) in [("the origin's signing key", "signing-key.json"), ("the edge's signing key", "edge-signing-key.json")] {
-        let pair: Value = serde_json::from_slice(&fs::read(stack.folder().join(file)).unwrap()).unwrap();
+    for (name, file) in [
+        ("the origin's signing key", "signing-key.json"),
+        ("the edge's signing key", "edge-signing-key.json"),
+    ] {
+        let pair: Value =
+            serde_json::from_slice(&fs::read(stack.folder().join(file)).unwrap()).unwrap();
         secrets.push((name, pair["d"].as_str().unwrap().to_owned()));
-        assert_eq!(held(&stack.folder().join(file), &secrets), [name], "the search finds what is there");
+        assert_eq!(
+            held(&stack.folder().join(file), &secrets),
+            [name],
+            "the search finds what is there"
+        );
     }
 
     let mut answers = ask_around(&tester, &mut stack).await;

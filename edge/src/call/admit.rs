@@ -5,6 +5,7 @@ use meter::entry::Hash;
 use meter::ids::{AccountId, CallId};
 use meter::journal::{Admission, Attempt, IdempotencyKey};
 use meter::key::Caller;
+use meter::notice::{EVENTS_HEADER, is_asked_for};
 use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, Wanted};
@@ -37,6 +38,8 @@ pub(super) struct Admitted {
     pub(super) keeps_reply: bool,
     /// Whether upstream's bill will name the call.
     pub(super) stamped: bool,
+    /// Whether a stream is to end with what it cost.
+    pub(super) tells_balance: bool,
     /// How the caller stands with its calls a minute, for the reply's headers.
     pub(super) rate: Option<Rate>,
     /// Who pays, and as whom the call goes upstream.
@@ -89,6 +92,7 @@ pub(super) async fn admit(
                 journal,
                 body,
                 keeps_reply: false,
+                tells_balance: asks_for_balance(arrived)?,
                 stamped: false,
                 rate: None,
                 account: caller.account,
@@ -120,17 +124,20 @@ async fn hold(
         session,
     };
     match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { rate, sender, .. }) => Ok(Entered::Admitted(Admitted {
-            call,
-            dialect,
-            journal,
-            body,
-            keeps_reply,
-            stamped: false,
-            rate: rate.map(Into::into),
-            account,
-            sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
-        })),
+        Ok(ReplyDoc::Admitted { rate, sender, balance_events, .. }) => {
+            Ok(Entered::Admitted(Admitted {
+                call,
+                dialect,
+                journal,
+                body,
+                keeps_reply,
+                tells_balance: balance_events || asks_for_balance(arrived)?,
+                stamped: false,
+                rate: rate.map(Into::into),
+                account,
+                sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
+            }))
+        }
         Ok(ReplyDoc::Replayed { call, reply }) => {
             Ok(Entered::Replayed(call.parse().map_err(|_| Reason::Internal)?, reply))
         }
@@ -164,6 +171,7 @@ pub(super) async fn hold_for(
             journal: journal.clone(),
             body: Uint8Array::new_with_length(0),
             keeps_reply: false,
+            tells_balance: false,
             stamped: false,
             rate: None,
             account: caller.account.clone(),
@@ -171,6 +179,12 @@ pub(super) async fn hold_for(
         }),
         reply => Err(refused(reply)),
     }
+}
+
+/// Whether the caller wants to hear at a stream's end what it cost.
+fn asks_for_balance(arrived: &Arrived) -> Result<bool, Failure> {
+    let header = arrived.request.headers().get(EVENTS_HEADER)?;
+    Ok(is_asked_for(header.as_deref()))
 }
 
 /// The request's idempotency key, bound to everything that makes the request what it is.

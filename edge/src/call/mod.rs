@@ -9,6 +9,7 @@ mod admit;
 mod forward;
 mod tap;
 mod translate;
+mod notice;
 mod settle;
 mod follow;
 mod memory;

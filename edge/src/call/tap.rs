@@ -27,7 +27,7 @@ use crate::reply::{self, Body, Failure};
 use crate::{body, log};
 
 use super::admit::Admitted;
-use super::{forward, settle};
+use super::{forward, notice, settle};
 
 /// How often a call that goes on gives a sign of life, once its ids were noted.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
@@ -151,6 +151,12 @@ fn stream(
     let copy: ReadableStream = halves.get(1).unchecked_into();
     let headers = reply::headers_down(&reply.headers(), &admitted.call)?;
     let status = reply.status();
+    if admitted.tells_balance {
+        let (readable, writable) = body::pipe();
+        let halves = (for_caller, copy);
+        context.wait_until(notice::carry(admitted, status, halves, writable, note_after));
+        return reply::respond(status, &headers, Body::Stream(Some(&readable)));
+    }
     context.wait_until(async move {
         let observed = read_copy(&admitted, &copy, note_after, |_| {}).await;
         settle::settle(&admitted, &Report { status: Some(status), observed }, None).await;

@@ -13,7 +13,6 @@ use meter::journal::{Report, Settled};
 use meter::sse;
 use meter::usage::Observed;
 use wasm_bindgen::JsCast as _;
-use wasm_bindgen::prelude::wasm_bindgen;
 use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::JsFuture;
 use worker::web_sys::{ReadableStream, Response, WritableStream, WritableStreamDefaultWriter};
@@ -28,21 +27,6 @@ use crate::{body, log};
 use super::admit::Admitted;
 use super::tap::{self, Kind};
 use super::{forward, settle};
-
-#[wasm_bindgen]
-extern "C" {
-    /// The platform's own pipe for bytes: what is written waits until it is read.
-    type IdentityTransformStream;
-
-    #[wasm_bindgen(constructor)]
-    fn new() -> IdentityTransformStream;
-
-    #[wasm_bindgen(method, getter)]
-    fn readable(this: &IdentityTransformStream) -> ReadableStream;
-
-    #[wasm_bindgen(method, getter)]
-    fn writable(this: &IdentityTransformStream) -> WritableStream;
-}
 
 /// Gives the caller upstream's reply in the door's words, and sees to it that the call is settled.
 pub(super) async fn tap(
@@ -146,8 +130,7 @@ fn stream(
     let headers = reply::headers_of_door(&reply.headers(), &admitted.call)?;
     headers.set("content-type", "text/event-stream; charset=utf-8")?;
     headers.set("cache-control", "no-cache")?;
-    let pipe = IdentityTransformStream::new();
-    let (readable, writable) = (pipe.readable(), pipe.writable());
+    let (readable, writable) = body::pipe();
     context.wait_until(say(for_caller, writable, translation));
     context.wait_until(async move {
         let observed = tap::read_copy(&admitted, &copy, note_after, |_| {}).await;

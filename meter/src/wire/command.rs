@@ -191,6 +191,9 @@ pub enum ReplyDoc {
         /// As whom it goes upstream.
         #[serde(flatten)]
         sender: SenderDoc,
+        /// Every stream of the account ends with what it cost.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        balance_events: bool,
     },
     /// The call goes on under this id.
     GoesOn {

@@ -21,7 +21,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::time::UnixMs;
 
 use super::WireError;
-use super::command::{CommandDoc, ReplyDoc, StandingDoc};
+use super::command::{AdmitDoc, CommandDoc, ReplyDoc, StandingDoc};
 use super::credential::SenderDoc;
 use super::entry::EntryDoc;
 use super::explained::ExplainedDoc;
@@ -134,27 +134,7 @@ impl<S: Storage> Desk<S> {
                     ReplyDoc::Ok { sender: (&sender).into() }
                 }))
             }
-            CommandDoc::Admit(doc) => {
-                let admission: Admission = (&doc).try_into()?;
-                let kept = match &admission.attempt {
-                    Some(attempt) => self.store.kept(&attempt.key).map_err(Problem::Storage)?,
-                    None => None,
-                };
-                let decision = self.journal.admit(admission, kept, now);
-                Ok(match self.kept(decision, now)? {
-                    Entrance::Admitted(admitted) => ReplyDoc::Admitted {
-                        hold_nanos: admitted.hold.get(),
-                        balance_nanos: admitted.balance.get(),
-                        rate: admitted.rate.map(Into::into),
-                        sender: (&admitted.sender).into(),
-                    },
-                    Entrance::Replayed(call, reply) => {
-                        ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
-                    }
-                    Entrance::Used(call) => ReplyDoc::Used { call: call.to_string() },
-                    Entrance::Refused(refusal) => ReplyDoc::Refused(refusal.into()),
-                })
-            }
+            CommandDoc::Admit(doc) => self.admit(&doc, now),
             CommandDoc::GoOn { account, key, chat } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
                 let gone_on = self.journal.go_on(&account, &key, &id("chat", &chat)?, now);
@@ -223,6 +203,33 @@ impl<S: Storage> Desk<S> {
             }
             CommandDoc::Pull(pull) => self.pull(pull, now),
         }
+    }
+
+    fn admit(&mut self, doc: &AdmitDoc, now: UnixMs) -> Result<ReplyDoc, Problem<S::Error>> {
+        let admission: Admission = doc.try_into()?;
+        let kept = match &admission.attempt {
+            Some(attempt) => self.store.kept(&attempt.key).map_err(Problem::Storage)?,
+            None => None,
+        };
+        let account = admission.account.clone();
+        let decision = self.journal.admit(admission, kept, now);
+        Ok(match self.kept(decision, now)? {
+            Entrance::Admitted(admitted) => ReplyDoc::Admitted {
+                hold_nanos: admitted.hold.get(),
+                balance_nanos: admitted.balance.get(),
+                rate: admitted.rate.map(Into::into),
+                sender: (&admitted.sender).into(),
+                balance_events: self
+                    .journal
+                    .standing(&account)
+                    .is_some_and(|standing| standing.account.settings.balance_events),
+            },
+            Entrance::Replayed(call, reply) => {
+                ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
+            }
+            Entrance::Used(call) => ReplyDoc::Used { call: call.to_string() },
+            Entrance::Refused(refusal) => ReplyDoc::Refused(refusal.into()),
+        })
     }
 
     fn pull(&mut self, pull: PullRequest, now: UnixMs) -> Result<ReplyDoc, Problem<S::Error>> {

@@ -244,6 +244,7 @@ fn every_reply_is_what_it_was() {
             balance_nanos: -7,
             rate: None,
             sender: sender.clone(),
+            balance_events: false,
         },
         r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
     );
@@ -254,8 +255,9 @@ fn every_reply_is_what_it_was() {
             balance_nanos: -7,
             rate: Some(rate.into()),
             sender: second(),
+            balance_events: true,
         },
-        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61},"credential":"second","session":"5e"}"#,
+        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61},"credential":"second","session":"5e","balance_events":true}"#,
     );
     pinned(&ReplyDoc::GoesOn { call: "c1".to_owned(), sender }, r#"{"is":"goes_on","call":"c1"}"#);
     pinned(
