@@ -29,5 +29,6 @@ mod refusals; // who is not let in, and what is not let through
 mod hostile; // requests that are not what they should be
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
+mod bill; // upstream's own bill
 mod soak; // all of it at once
 mod documents; // what the documents say of the tests

@@ -157,3 +157,77 @@ async fn only_the_root_of_a_call_is_billed() {
     assert_eq!(calls[0]["subject"], bot);
     agree(&tester, &[bot, workflow]).await;
 }
+
+/// Pitfall 3, and the open-source server (contract §2.4): it ends a chat in other words, counts its output
+/// twice in the total, tells a run's tokens as one number, fails as plain text, and with a code that is
+/// text. What it says is billed by its parts, and a total that contradicts them is noticed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_open_source_server_is_read_by_its_own_words() {
+    let tester = Tester::new("open source");
+    let (good, bad) = (tester.subject(1), tester.subject(2));
+    tester.behave(&good, json!({"server": "open_source"})).await;
+    let error = json!({"error": {"after_events": 2, "code": 720_702_011}});
+    tester.behave(&bad, json!({"server": "open_source", "outcome": error})).await;
+    let message = json!([{"role": "user", "content": "hello", "content_type": "text"}]);
+    let flow = |workflow: &str| {
+        json!({"workflow_id": workflow, "app_id": "7700", "parameters": {},
+               "additional_messages": message.clone()})
+    };
+    let asked = [
+        ("/v3/chat", chat(&good, true, "hello")),
+        ("/v1/workflow/run", run(&good)),
+        ("/v1/workflow/stream_run", run(&good)),
+        ("/v1/workflows/chat", flow(&good)),
+        ("/v1/workflow/stream_run", run(&bad)),
+        ("/v1/workflows/chat", flow(&bad)),
+    ];
+    let mut replies = Vec::new();
+    for (path, body) in &asked {
+        replies.push(tester.call(path, body).await.text().await.unwrap());
+    }
+    assert!(replies[0].contains("event:conversation.stream.done"), "{}", replies[0]);
+    assert!(replies[2].contains("\"token\":"), "{}", replies[2]);
+    assert!(replies[4].ends_with("event: error\ndata: internal error\n\n"), "{}", replies[4]);
+    assert!(replies[5].contains("\"code\":\"720702011\""), "{}", replies[5]);
+    let calls = tester.calls(asked.len()).await;
+    let works = [tester.works(&good).await, tester.works(&bad).await].concat();
+    for (call, work) in calls.iter().zip(&works) {
+        let is_good = call["subject"] == good;
+        assert_eq!(call["ending"] == "settled", is_good, "{call:#}");
+        assert_eq!(call["operation"] == "chatflow", work["kind"] == "chatflow");
+        let tokens = if is_good { work["token_count"].to_string() } else { "0".to_owned() };
+        assert_eq!(call["amount_quota"], tokens, "{call:#}");
+    }
+    assert_eq!(calls[5]["code"], 720_702_011, "{:#}", calls[5]);
+    // A total of 30 beside 5 tokens in and 15 out: the parts are billed.
+    assert_eq!(
+        (&calls[0]["usage"]["total"], &calls[0]["amount_quota"]),
+        (&json!(30), &json!("20"))
+    );
+}
+
+/// Pitfall 44: ids that come as numbers beyond 2^53 are the ids all the same, to the digit; work is found
+/// by them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_are_numbers_are_read_to_the_digit() {
+    let tester = Tester::new("pitfall 44");
+    let (bot, workflow) = (tester.subject(1), tester.subject(2));
+    for subject in [&bot, &workflow] {
+        let polled = json!({"numeric_ids": true, "polls": {"before_done": 1}});
+        tester.behave(subject, polled).await;
+    }
+    let mut asynchronous = run(&workflow);
+    asynchronous["is_async"] = json!(true);
+    let asked = [
+        ("/v3/chat", chat(&bot, true, "hello")),
+        ("/v3/chat", chat(&bot, false, "hello")),
+        ("/v1/workflow/run", asynchronous),
+    ];
+    for (path, body) in &asked {
+        let reply = tester.call(path, body).await.text().await.unwrap();
+        assert!(reply.contains("id\":75"), "{reply}");
+    }
+    let calls = tester.calls(asked.len()).await;
+    assert!(calls.iter().all(|call| call["ending"] == "settled"), "{calls:#?}");
+    agree(&tester, &[bot, workflow]).await;
+}
