@@ -52,12 +52,28 @@ pub struct Behaviour {
     pub refuse_polls: Option<Refusal>,
     /// What polling an unfinished unit of work gives.
     pub polls: Polls,
+    /// In whose words replies are.
+    pub server: Server,
+    /// Ids are numbers in replies, as in simulators that forgot that they are strings.
+    pub numeric_ids: bool,
     /// How the events of a stream are spelt and cut.
     pub stream: StreamShape,
     /// When the bytes come.
     pub pace: Pace,
     /// What only a Dify app can be told.
     pub dify: Dify,
+}
+
+/// Which server a subject runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Server {
+    /// The hosted service.
+    #[default]
+    Hosted,
+    /// The open-source server: other names for ends and statuses, a total that is wrong, failures as
+    /// plain text or with a code that is text.
+    OpenSource,
 }
 
 impl Behaviour {

@@ -6,6 +6,8 @@ pub(crate) mod fault;
 pub(crate) mod envelope;
 // What usage looks like on the wire.
 mod usage;
+// The open-source server, and ids as numbers.
+mod deviation;
 // How a reply comes: paced, held, cut; while the work goes on regardless.
 pub(crate) mod perform;
 // `/v3/chat` and its follow-ups.

@@ -11,7 +11,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, Server};
+use crate::coze::deviation;
 use crate::coze::envelope::{JSON, typed};
 use crate::coze::fault::{Fault, Refused};
 use crate::wire::node::Node;
@@ -30,6 +31,7 @@ pub(crate) async fn stream(
     events: Vec<Event>,
 ) -> Response {
     let behaviour = Arc::clone(&engaged.behaviour);
+    let (dialect, events) = deviation::stream(&behaviour, dialect, events);
     let frames = sse::frames(dialect, &behaviour.stream, events);
     // Every frame has a place in the queue, so a caller who does not read never stops the work.
     let (sender, source) = mpsc::channel(frames.len().max(1));
@@ -44,7 +46,11 @@ pub(crate) async fn stream(
         "text/event-stream"
     };
     let mut response = typed(content_type, pour::body(source, spout(&behaviour)));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if behaviour.server == Server::OpenSource {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     response
 }
 
@@ -99,7 +105,10 @@ pub(crate) async fn reply(
     engaged: Engaged,
     finish: impl FnOnce(&mut World) -> Node + Send + 'static,
 ) -> Response {
-    let finish = |world: &mut World| Bytes::from(finish(world).to_string());
+    let behaviour = Arc::clone(&engaged.behaviour);
+    let finish = move |world: &mut World| {
+        Bytes::from(deviation::reply(&behaviour, finish(world)).to_string())
+    };
     bytes(upstream, engaged, JSON, finish).await
 }
 

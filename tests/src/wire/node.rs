@@ -13,6 +13,8 @@ pub(crate) enum Node {
     Leaf(Value),
     List(Vec<Node>),
     Object(Vec<(&'static str, Node)>),
+    /// Text that is no JSON, written as it is.
+    Raw(String),
 }
 
 impl Node {
@@ -34,10 +36,30 @@ impl Node {
         self
     }
 
+    /// The member of this name.
+    pub(crate) fn member(&self, key: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// Shows every member of every object, with its key.
+    pub(crate) fn visit(&mut self, show: &mut impl FnMut(&'static str, &mut Self)) {
+        match self {
+            Self::Leaf(_) | Self::Raw(_) => {}
+            Self::List(items) => items.iter_mut().for_each(|item| item.visit(show)),
+            Self::Object(members) => {
+                for (key, value) in members {
+                    show(key, value);
+                    value.visit(show);
+                }
+            }
+        }
+    }
+
     /// The same value with the keys of every object in an order drawn from `order`.
     pub(crate) fn shuffle(&mut self, order: &mut fastrand::Rng) {
         match self {
-            Self::Leaf(_) => {}
+            Self::Leaf(_) | Self::Raw(_) => {}
             Self::List(items) => {
                 for item in items {
                     item.shuffle(order);
@@ -58,6 +80,7 @@ impl Display for Node {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Leaf(value) => write!(out, "{value}"),
+            Self::Raw(text) => out.write_str(text),
             Self::List(items) => {
                 out.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {

@@ -20,6 +20,8 @@ pub(crate) enum Dialect {
     Chat,
     /// `event: x`, one space, no ids.
     Chatflow,
+    /// The same, with ids from 1 on, as the open-source server has it.
+    NumberedChatflow,
     /// `id: 0`, then `event: x`, one space.
     Workflow,
     /// `data: {…}` alone; the name is in the JSON, and a heartbeat is a name alone.
@@ -31,13 +33,15 @@ pub(crate) enum Dialect {
 pub(crate) struct Event {
     pub(crate) name: &'static str,
     pub(crate) data: Node,
+    /// Whether it has an id line where its dialect has them.
+    pub(crate) is_numbered: bool,
     /// What happens to the work just before the event leaves.
     pub(crate) ending: Option<Ending>,
 }
 
 impl Event {
     pub(crate) fn new(name: &'static str, data: Node) -> Self {
-        Self { name, data, ending: None }
+        Self { name, data, is_numbered: true, ending: None }
     }
 
     pub(crate) fn ends(mut self, ending: Ending) -> Self {
@@ -57,8 +61,8 @@ pub(crate) struct Frame {
 pub(crate) fn frames(dialect: Dialect, shape: &StreamShape, events: Vec<Event>) -> Vec<Frame> {
     let mut order = shape.key_order_seed.map(fastrand::Rng::with_seed);
     let mut out: Vec<Frame> = Vec::with_capacity(events.len());
-    let mut write = |name: &str, data: &str, ending: Option<Ending>| {
-        let id = out.len();
+    let mut write = |name: &str, data: &str, is_numbered: bool, ending: Option<Ending>| {
+        let id = Some(out.len()).filter(|_| is_numbered);
         out.push(Frame { text: frame(dialect, shape, id, name, data), ending });
     };
     for (index, mut event) in events.into_iter().enumerate() {
@@ -72,14 +76,14 @@ pub(crate) fn frames(dialect: Dialect, shape: &StreamShape, events: Vec<Event>) 
         } else {
             data.replace('&', "\\u0026")
         };
-        write(event.name, &data, event.ending);
+        write(event.name, &data, event.is_numbered, event.ending);
         let beat = match shape.ping {
             Ping::None => None,
             Ping::Braces => Some("{}"),
             Ping::Empty => Some(""),
         };
         if let Some(beat) = beat.filter(|_| index % PING_EVERY_EVENTS == 0) {
-            write(if dialect == Dialect::Dify { BARE_PING } else { "PING" }, beat, None);
+            write(if dialect == Dialect::Dify { BARE_PING } else { "PING" }, beat, true, None);
         }
     }
     if let Some(last) = out.last_mut().filter(|_| shape.without_last_newline) {
@@ -88,7 +92,13 @@ pub(crate) fn frames(dialect: Dialect, shape: &StreamShape, events: Vec<Event>) 
     out
 }
 
-fn frame(dialect: Dialect, shape: &StreamShape, id: usize, name: &str, data: &str) -> String {
+fn frame(
+    dialect: Dialect,
+    shape: &StreamShape,
+    id: Option<usize>,
+    name: &str,
+    data: &str,
+) -> String {
     let space = if shape.space.unwrap_or(dialect != Dialect::Chat) { " " } else { "" };
     let end = match shape.line_end {
         LineEnd::Lf => "\n",
@@ -104,9 +114,11 @@ fn frame(dialect: Dialect, shape: &StreamShape, id: usize, name: &str, data: &st
         return format!("{comment}{line}{end}{end}");
     }
     let id = match dialect {
-        Dialect::Workflow => format!("id:{space}{id}{end}"),
-        Dialect::Chat | Dialect::Chatflow | Dialect::Dify => String::new(),
+        Dialect::Workflow => id,
+        Dialect::NumberedChatflow => id.map(|id| id.saturating_add(1)),
+        Dialect::Chat | Dialect::Chatflow | Dialect::Dify => None,
     };
+    let id = id.map(|id| format!("id:{space}{id}{end}")).unwrap_or_default();
     format!("{comment}{id}event:{space}{name}{end}data:{space}{data}{end}{end}")
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::coze::chat::object::{
     GENERATE_ANSWER_FINISH, Place, Standing, chat as chat_object, listed_message,
 };
+use crate::coze::deviation;
 use crate::coze::envelope::{json, parse, success};
 use crate::coze::fault::{Fault, Refused};
 use crate::visit::Visit;
@@ -42,7 +43,8 @@ pub(crate) async fn retrieve(
             return Refused::new(Fault::UNKNOWN_CHAT, &visit.logid).into_response();
         };
         let standing = Standing::of(&chat, &work);
-        json(success(chat_object(&chat, Place::Reply, standing), &visit.logid).to_string())
+        let body = success(chat_object(&chat, Place::Reply, standing), &visit.logid);
+        json(deviation::reply(&chat.behaviour, body).to_string())
     })
 }
 

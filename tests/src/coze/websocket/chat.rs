@@ -202,7 +202,7 @@ impl Connection {
         let frames = events
             .into_iter()
             .filter(|event| event.name != "done")
-            .map(|Event { name, data, ending }| {
+            .map(|Event { name, data, ending, .. }| {
                 let frame = self.frame(name, Some(data));
                 // One that nobody asked for still ends the work where it says so.
                 let text = if self.wants(name) { frame.text() } else { String::new() };

@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use crate::behaviour::{Outcome, UsageForm};
 use crate::coze::chat::object::error;
+use crate::coze::deviation;
 use crate::coze::envelope::{detail, json, success};
 use crate::coze::fault::{Fault, Refused};
 use crate::coze::usage::{Order, told, untold};
@@ -37,7 +38,7 @@ pub(crate) async fn history(
             "code": 0_i64, "msg": "", "detail": detail(&visit.logid),
             "data": Node::List(vec![record]),
         };
-        Ok(json(body.to_string()))
+        Ok(json(deviation::reply(&execution.behaviour, body).to_string()))
     })
 }
 
