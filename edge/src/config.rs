@@ -9,6 +9,7 @@
 //! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
 //! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
 //! | `COZE_BOT_ID` | variable | the bot behind the model `coze-bot`, for callers that name none; optional |
+//! | `WEIR_EDGE_SIGNING_KEY` | secret | what `weir signing-key` prints; signs the keys of OAuth JWT callers, who get none without it |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 //!
 //! Credentials for upstream are not among it: `credential::configured` reads them at each use.
@@ -22,6 +23,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::VerifyingKey;
 use meter::wire::claims::PublicKeyDoc;
 use worker::{Env, Error, Result, js_sys};
+
+use crate::log;
+use crate::oauth::EdgeKey;
 
 /// Most public keys that are configured at once: one in use, one being rotated in, some to spare.
 const PUBLIC_KEYS_MAX: usize = 16;
@@ -40,6 +44,8 @@ pub(crate) struct Config {
     public_keys: Vec<(String, VerifyingKey)>,
     /// In lower case; none when every host is served.
     hosts: Vec<String>,
+    /// What signs the keys that are given for statements of registered keys.
+    pub(crate) edge_key: Option<EdgeKey>,
     /// Scheme and host of upstream, without a slash at the end.
     pub(crate) upstream: String,
     /// The same for websockets, under `http` or `https`.
@@ -70,9 +76,11 @@ impl Config {
         let upstream = env
             .var("UPSTREAM_URL")
             .map_or_else(|_| UPSTREAM_DEFAULT.to_owned(), |url| url.to_string());
+        let public_keys = public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?;
         Ok(Self {
             hosts: hosts(env)?,
-            public_keys: public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?,
+            edge_key: edge_key(env, &public_keys),
+            public_keys,
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
@@ -128,6 +136,19 @@ fn hosts(env: &Env) -> Result<Vec<String>> {
         return Err(Error::RustError(problem));
     }
     Ok(hosts.into_iter().map(str::to_owned).collect())
+}
+
+/// The edge's own key. One that cannot be used takes nothing with it but the tokens it would sign.
+fn edge_key(env: &Env, public_keys: &[(String, VerifyingKey)]) -> Option<EdgeKey> {
+    let read = EdgeKey::read(&setting(env, "WEIR_EDGE_SIGNING_KEY")?);
+    let is_origins = |key: &EdgeKey| public_keys.iter().any(|(kid, _)| kid == key.kid());
+    let problem = match read {
+        Ok(key) if is_origins(&key) => "is the origin's; the edge needs one of its own",
+        Ok(key) => return Some(key),
+        Err(problem) => problem,
+    };
+    log::error("edge_key_unusable", None, &format!("WEIR_EDGE_SIGNING_KEY {problem}"));
+    None
 }
 
 fn upstream_socket(env: &Env, upstream: &str) -> String {

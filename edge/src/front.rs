@@ -15,7 +15,7 @@ use crate::call::{self, Arrived};
 use crate::config::Config;
 use crate::door::{AtDoor, OpenAi};
 use crate::reply::{self, Failure};
-use crate::{balance, explain, platform, pull};
+use crate::{balance, explain, oauth, platform, pull};
 
 /// The live balance of the key's account.
 const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
@@ -42,6 +42,7 @@ pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Resu
     let answered = match (method.as_str(), path) {
         ("GET", BALANCE_PATH) => balance::answer(&request, &env).await,
         ("GET", _) if explain::is_explain(path) => explain::answer(&request, &env, path).await,
+        _ if oauth::is_oauth(path) => oauth::answer(&request, &env, path).await,
         ("POST", _) if pull::is_pull(path) => pull::answer(&request, &env, path).await,
         _ => match (route::classify(&method, path), Config::of(&env)) {
             (None, _) => Err(Failure::from(Reason::RouteUnknown)),

@@ -19,6 +19,9 @@ mod reply;
 // The way in.
 mod front;
 
+// Tokens for callers who sign their own requests.
+mod oauth;
+
 // Other protocols that lead to the same calls.
 mod door;
 

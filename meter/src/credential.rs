@@ -9,6 +9,8 @@ use std::fmt;
 use crate::ids::{AccountId, CredentialName, SessionId};
 use crate::time::UnixMs;
 
+/// The grant by which a signed request is given for a token (RFC 7523 §2.1).
+pub const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Most credentials that can be named. A token is kept for each of them and each account.
 pub const CREDENTIALS_MAX: usize = 64;
 /// How long a token is asked for. An isolate seldom lives longer, and the token lives in its memory alone.

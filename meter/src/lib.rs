@@ -43,6 +43,7 @@ pub mod door;
 pub mod price;
 pub mod account;
 pub mod entry;
+pub mod oauth;
 pub mod journal;
 pub mod notice;
 

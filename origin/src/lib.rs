@@ -26,6 +26,7 @@ pub mod person;
 pub mod journal;
 pub mod account;
 pub mod key;
+pub mod registered;
 pub mod price;
 
 // What comes up from the edge.

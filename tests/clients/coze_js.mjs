@@ -4,13 +4,13 @@
 // exit codes.
 
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
-import { APIError, CozeAPI, RoleType } from '@coze/api';
+import { APIError, CozeAPI, RoleType, getJWTToken } from '@coze/api';
 
 const POLL_MS = 200;
 const TOOL_OUTPUT = 'sunny';
@@ -19,6 +19,9 @@ const RESUME_DATA = 'Hangzhou';
 const OPTIONS = {
   'base-url': { type: 'string' },
   key: { type: 'string' },
+  'app-id': { type: 'string' },
+  kid: { type: 'string' },
+  'private-key': { type: 'string' },
   do: { type: 'string' },
   'bot-id': { type: 'string' },
   'workflow-id': { type: 'string' },
@@ -287,22 +290,37 @@ const DOINGS = {
 /** The websocket base of an HTTP base. */
 const websocketUrl = (url) => url.replace(/^http/, 'ws');
 
+/** A key, or the token that the library gets for an OAuth JWT app. Its users name Coze's audience. */
+async function token(options) {
+  if (!options['app-id']) return options.key;
+  const { access_token: granted, expires_in: expiresIn } = await getJWTToken({
+    baseURL: options['base-url'],
+    appId: options['app-id'],
+    aud: 'api.coze.cn',
+    keyid: options.kid,
+    privateKey: await readFile(options['private-key'], 'utf8'),
+    sessionName: 'alice',
+  });
+  set({ expires_in: expiresIn });
+  return granted;
+}
+
 async function main() {
   const { values: given } = parseArgs({ options: OPTIONS });
   const doing = DOINGS[given.do];
-  if (!doing || !given['base-url'] || !given.key) {
+  if (!doing || !given['base-url'] || !(given.key ?? given['app-id'])) {
     process.stderr.write(`--base-url, --key and --do, one of: ${Object.keys(DOINGS).join(', ')}\n`);
     return 2;
   }
   set({ do: given.do });
-  const coze = new CozeAPI({
-    baseURL: given['base-url'],
-    baseWsURL: websocketUrl(given['base-url']),
-    token: given.key,
-    axiosOptions: { timeout: Number(given['timeout-ms']) },
-  });
   let code = 0;
   try {
+    const coze = new CozeAPI({
+      baseURL: given['base-url'],
+      baseWsURL: websocketUrl(given['base-url']),
+      token: await token(given),
+      axiosOptions: { timeout: Number(given['timeout-ms']) },
+    });
     await doing(coze, given);
   } catch (error) {
     const known = error instanceof APIError;

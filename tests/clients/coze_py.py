@@ -14,6 +14,8 @@ from cozepy import (
     ChatEventType,
     Coze,
     CozeAPIError,
+    JWTAuth,
+    JWTOAuthApp,
     Message,
     SyncHTTPClient,
     TokenAuth,
@@ -273,7 +275,10 @@ DOINGS = {
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-url", required=True)
-    parser.add_argument("--key", required=True)
+    parser.add_argument("--key", help="a key, unless --app-id names an OAuth JWT app")
+    parser.add_argument("--app-id")
+    parser.add_argument("--kid")
+    parser.add_argument("--private-key", help="the file of the app's private key, in PEM")
     parser.add_argument("--do", required=True, choices=sorted(DOINGS))
     parser.add_argument("--bot-id")
     parser.add_argument("--workflow-id")
@@ -286,11 +291,21 @@ def arguments():
     return parser.parse_args()
 
 
+def authentication(options):
+    """A key, or what the library makes of an OAuth JWT app: tokens that it asks for by itself."""
+    if options.app_id is None:
+        return TokenAuth(options.key)
+    with open(options.private_key, encoding="utf-8") as file:
+        private_key = file.read()
+    app = JWTOAuthApp(options.app_id, private_key, options.kid, base_url=options.base_url)
+    return JWTAuth(oauth_app=app)
+
+
 def main():
     options = arguments()
     timeout = httpx.Timeout(options.timeout_ms / 1000)
     coze = Coze(
-        auth=TokenAuth(options.key),
+        auth=authentication(options),
         base_url=options.base_url,
         http_client=SyncHTTPClient(timeout=timeout),
     )

@@ -21,6 +21,7 @@ mod operator; // calls that do not end, and who decides about them
 mod prices; // what calls cost
 mod schema; // the API, against its own document
 mod notices; // streams that end with what they cost
+mod oauth; // callers who sign their own requests for tokens
 mod credentials; // what goes upstream in place of the caller's key
 mod limits; // how much an account and a key may do
 mod keys; // what keys allow, and how they are replaced

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use jwt_compact::alg::Ed25519;
 use jwt_compact::{AlgorithmExt as _, UntrustedToken};
 use meter::key::{self, Caller};
+use meter::oauth;
 use meter::refusal::{Reason, Refusal};
 use meter::time::UnixMs;
 use meter::wire::claims::KeyClaims;
@@ -72,27 +73,54 @@ pub(super) fn of_token(token: &str, config: &Config) -> Result<Caller, Failure> 
         caller.check_expiry(now)?;
         return Ok(caller);
     }
-    let (claims, expires_at) = verify::<KeyClaims>(token, config)?;
+    let (signer, claims, expires_at) = verify_by::<KeyClaims>(token, config)?;
     let caller = Caller::from_claims(&claims.stated(expires_at), now)?;
+    if signer == Signer::Edge {
+        oauth::check_issued(&caller, now)?;
+    }
     VERIFIED.with_borrow_mut(|verified| verified.remember(token, &caller));
     Ok(caller)
 }
 
-/// The claims of a token that one of the configured keys signed, and when it expires.
-///
-/// The algorithm is fixed: a token that names another one, or none, is not valid.
+/// The claims of a token that the origin signed, and when it expires.
 pub(crate) fn verify<T: DeserializeOwned>(
     token: &str,
     config: &Config,
 ) -> Result<(T, Option<UnixMs>), Refusal> {
+    match verify_by(token, config)? {
+        (Signer::Origin, claims, expires_at) => Ok((claims, expires_at)),
+        (Signer::Edge, _, _) => Err(Reason::KeyInvalid.into()),
+    }
+}
+
+/// Who signed a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signer {
+    /// One of the configured keys.
+    Origin,
+    /// The edge's own key, which stands for registered keys only.
+    Edge,
+}
+
+/// The claims of a token that a known key signed, who that was, and when it expires.
+///
+/// The algorithm is fixed: a token that names another one, or none, is not valid.
+fn verify_by<T: DeserializeOwned>(
+    token: &str,
+    config: &Config,
+) -> Result<(Signer, T, Option<UnixMs>), Refusal> {
     let invalid = || Refusal::from(Reason::KeyInvalid);
     let token = UntrustedToken::new(token).map_err(|_| invalid())?;
     let kid = token.header().key_id.as_deref().ok_or_else(invalid)?;
-    let public_key = config.public_key(kid).ok_or_else(invalid)?;
-    let verified = Ed25519.validator::<T>(public_key).validate(&token).map_err(|_| invalid())?;
+    let edge_key = config.edge_key.as_ref().filter(|key| key.kid() == kid);
+    let (signer, public_key) = match edge_key {
+        Some(key) => (Signer::Edge, key.verifying_key()),
+        None => (Signer::Origin, *config.public_key(kid).ok_or_else(invalid)?),
+    };
+    let verified = Ed25519.validator::<T>(&public_key).validate(&token).map_err(|_| invalid())?;
     let (_, claims) = verified.into_parts();
     let expires_at = claims
         .expiration
         .map(|end| UnixMs::new(u64::try_from(end.timestamp_millis()).unwrap_or_default()));
-    Ok((claims.custom, expires_at))
+    Ok((signer, claims.custom, expires_at))
 }

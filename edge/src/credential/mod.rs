@@ -7,7 +7,7 @@
 
 mod configured; // which credential a name means
 mod pem; // private keys, as WebCrypto wants them
-mod rsa; // signatures, by the platform
+pub(crate) mod rsa; // signatures, by the platform
 mod mint; // asking upstream for a token
 mod tokens; // tokens that were minted, and one minting at a time
 

@@ -23,6 +23,14 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_namespace = ["crypto", "subtle"], catch)]
+    fn verify(
+        algorithm: &str,
+        key: &JsValue,
+        signature: &Uint8Array,
+        message: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], catch)]
     fn sign(algorithm: &str, key: &JsValue, message: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
@@ -32,6 +40,18 @@ pub(super) async fn signature(pkcs8: &[u8], message: &[u8]) -> Result<Vec<u8>, J
     let signing = sign(ALGORITHM, &key, &Uint8Array::from(message))?;
     let signature: ArrayBuffer = JsFuture::from(signing).await?.unchecked_into();
     Ok(Uint8Array::new(&signature).to_vec())
+}
+
+/// Whether a public key, a `SubjectPublicKeyInfo`, verifies a signature.
+pub(crate) async fn verifies(
+    spki: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, JsValue> {
+    let key = import("spki", spki, "verify").await?;
+    let (signature, message) = (Uint8Array::from(signature), Uint8Array::from(message));
+    let verifying = verify(ALGORITHM, &key, &signature, &message)?;
+    Ok(JsFuture::from(verifying).await?.is_truthy())
 }
 
 async fn import(format: &str, key: &[u8], usage: &str) -> Result<JsValue, JsValue> {

@@ -8,6 +8,7 @@ mod handle;
 mod object_do;
 mod store;
 mod storage;
+mod registered;
 mod schema;
 mod sql;
 

@@ -54,6 +54,14 @@ const MIGRATIONS: &[&[&str]] = &[
        kept_at_ms INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID",
     ],
+    &[
+        // Of the one journal that lists them. `doc` is a `RegisteredKeyDoc`.
+        "CREATE TABLE registered_key (key_id TEXT PRIMARY KEY, doc TEXT NOT NULL)
+         STRICT, WITHOUT ROWID",
+        // Statements that were redeemed, by their hash, until they are refused for their age.
+        "CREATE TABLE redeemed (statement TEXT PRIMARY KEY, until_ms INTEGER NOT NULL)
+         STRICT, WITHOUT ROWID",
+    ],
 ];
 
 /// Brings the store to the newest version. A store that exists already costs one read.

@@ -1,9 +1,12 @@
 //! The store, as a journal's desk uses it.
 
+use meter::entry::Hash;
 use meter::journal::{Effect, IdempotencyKey, Kept, MemoName};
+use meter::oauth::Redemption;
 use meter::time::UnixMs;
 use meter::wire::desk::Storage;
 use meter::wire::entry::EntryDoc;
+use meter::wire::registered::RegisteredKeyDoc;
 
 use super::sql::{Sql, SqlError};
 use super::store::Store;
@@ -41,5 +44,21 @@ impl<S: Sql> Storage for Store<S> {
 
     fn forget_memos(&self, now: UnixMs) -> Result<(), SqlError> {
         self.forget_memos(now)
+    }
+
+    fn keep_registered(&self, keys: &[RegisteredKeyDoc]) -> Result<(), SqlError> {
+        self.keep_registered(keys)
+    }
+
+    fn registered(&self) -> Result<Vec<RegisteredKeyDoc>, SqlError> {
+        self.registered()
+    }
+
+    fn redeem(&self, statement: Hash, until: UnixMs, now: UnixMs) -> Result<Redemption, SqlError> {
+        self.redeem(statement, until, now)
+    }
+
+    fn forget_redeemed(&self, now: UnixMs) -> Result<(), SqlError> {
+        self.forget_redeemed(now)
     }
 }

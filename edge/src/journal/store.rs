@@ -30,7 +30,7 @@ pub(super) const DELETE_ROWS_MAX: i64 = 500;
 
 /// A journal's store, opened.
 pub(super) struct Store<S> {
-    sql: S,
+    pub(super) sql: S,
 }
 
 impl<S: Sql> Store<S> {
@@ -312,7 +312,7 @@ impl<S: Sql> Store<S> {
 /// The largest integer a JavaScript number holds exactly.
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
-fn number(number: u64) -> Result<Value, SqlError> {
+pub(super) fn number(number: u64) -> Result<Value, SqlError> {
     i64::try_from(number)
         .ok()
         .filter(|number| *number <= MAX_SAFE_INTEGER)
@@ -324,15 +324,15 @@ fn amount(amount: Nanos) -> Value {
     Value::Text(amount.to_string())
 }
 
-fn text_of(doc: &impl Serialize) -> Result<String, SqlError> {
+pub(super) fn text_of(doc: &impl Serialize) -> Result<String, SqlError> {
     serde_json::to_string(doc).map_err(|error| SqlError(error.to_string()))
 }
 
-fn json(doc: &impl Serialize) -> Result<Value, SqlError> {
+pub(super) fn json(doc: &impl Serialize) -> Result<Value, SqlError> {
     text_of(doc).map(Value::Text)
 }
 
-fn document<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
+pub(super) fn document<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
     serde_json::from_str(json).map_err(|error| SqlError(format!("a stored document: {error}")))
 }
 
@@ -353,12 +353,12 @@ pub(super) fn integer(value: Option<&Value>) -> Result<i64, SqlError> {
     }
 }
 
-fn unsigned(value: Option<&Value>) -> Result<u64, SqlError> {
+pub(super) fn unsigned(value: Option<&Value>) -> Result<u64, SqlError> {
     let integer = integer(value)?;
     u64::try_from(integer).map_err(|_| SqlError(format!("{integer} where a count is stored")))
 }
 
-fn text(value: Option<&Value>) -> Result<&str, SqlError> {
+pub(super) fn text(value: Option<&Value>) -> Result<&str, SqlError> {
     match value {
         Some(Value::Text(text)) => Ok(text),
         other => Err(SqlError(format!("{other:?} where text is stored"))),

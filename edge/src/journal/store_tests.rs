@@ -4,6 +4,8 @@
 mod native;
 #[path = "store_tests/desk.rs"]
 mod desk;
+#[path = "store_tests/registered.rs"]
+mod registered;
 
 use meter::account::{Account, Overdraft};
 use meter::entry::Hash;

@@ -18,6 +18,7 @@ use super::entry::WorkIdsDoc;
 use super::explained::ExplainedDoc;
 use super::pull::{PullReply, PullRequest};
 use super::refusal::{RateDoc, RefusalDoc};
+use super::registered::RegisteredKeyDoc;
 use super::settings::LimitsDoc;
 use super::{WireError, named, parse, parse_optional};
 
@@ -104,6 +105,19 @@ pub enum CommandDoc {
         key: String,
         /// The memo's name.
         name: String,
+    },
+    /// Which public keys are registered?
+    Registered,
+    /// A statement signed by a registered key is to be redeemed, once.
+    Redeem {
+        /// The account it is for.
+        account: String,
+        /// The registered key.
+        key: String,
+        /// What the statement is remembered by, in hexadecimal.
+        statement: String,
+        /// From when on it need not be remembered.
+        until_ms: u64,
     },
     /// The origin pulls.
     Pull(PullRequest),
@@ -241,6 +255,13 @@ pub enum ReplyDoc {
         /// When it was written last.
         kept_at_ms: u64,
     },
+    /// The registered keys.
+    Registered {
+        /// All of them.
+        keys: Vec<RegisteredKeyDoc>,
+    },
+    /// The statement was redeemed before.
+    Redeemed,
     /// The page.
     Page(PullReply),
 }

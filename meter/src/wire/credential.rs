@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::credential::{
-    App, CREDENTIALS_MAX, Credential, REQUEST_LIFE_SECONDS, Secret, Sender, TOKEN_LIFE_SECONDS,
-    Token,
+    App, CREDENTIALS_MAX, Credential, JWT_GRANT, REQUEST_LIFE_SECONDS, Secret, Sender,
+    TOKEN_LIFE_SECONDS, Token,
 };
 use crate::ids::CredentialName;
 use crate::time::UnixMs;
 
 use super::{WireError, parse, parse_optional};
 
-/// The grant by which a signed request is given for a token (RFC 7523 §2.1).
-pub const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Longest token that is believed, in bytes. Coze's have about 70.
 const TOKEN_BYTES_MAX: usize = 4_096;
 /// The latest end of a token that is believed: a day, the longest that can be asked for.

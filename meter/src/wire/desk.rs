@@ -12,15 +12,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ids::{AccountId, Epoch, IdError};
+use crate::entry::Hash;
+use crate::ids::{AccountId, Epoch, IdError, KeyId};
 use crate::journal::{
     Admission, Change, Decision, Effect, Entrance, IdempotencyKey, Journal, Kept, MemoName,
     Question, Report,
 };
+use crate::oauth::Redemption;
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixMs;
 
-use super::WireError;
 use super::command::{AdmitDoc, CommandDoc, ReplyDoc, StandingDoc};
 use super::credential::SenderDoc;
 use super::entry::EntryDoc;
@@ -29,6 +30,8 @@ use super::pull::{
     Changes, OPEN_CALLS_MAX, OPEN_UNNAMED_MAX, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply,
     PullRequest,
 };
+use super::registered::RegisteredKeyDoc;
+use super::{WireError, parse};
 
 /// How often memos whose time has passed are looked for.
 const FORGET_MEMOS_EVERY_MS: u64 = 60 * 60 * 1_000;
@@ -59,6 +62,19 @@ pub trait Storage {
     fn memo(&self, name: &MemoName, now: UnixMs) -> Result<Option<(String, UnixMs)>, Self::Error>;
     /// Deletes some of the memos whose time has passed.
     fn forget_memos(&self, now: UnixMs) -> Result<(), Self::Error>;
+    /// Keeps what the origin says of registered keys.
+    fn keep_registered(&self, keys: &[RegisteredKeyDoc]) -> Result<(), Self::Error>;
+    /// Every registered key.
+    fn registered(&self) -> Result<Vec<RegisteredKeyDoc>, Self::Error>;
+    /// Redeems a statement, unless it was redeemed before or there is no room to remember it.
+    fn redeem(
+        &self,
+        statement: Hash,
+        until: UnixMs,
+        now: UnixMs,
+    ) -> Result<Redemption, Self::Error>;
+    /// Deletes some of the statements that are refused for their age by now.
+    fn forget_redeemed(&self, now: UnixMs) -> Result<(), Self::Error>;
 }
 
 /// Why a command was not carried out.
@@ -174,15 +190,7 @@ impl<S: Storage> Desk<S> {
             }
             CommandDoc::Stand { account, key } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
-                Ok(match (self.journal.enter(&account, &key), self.journal.standing(&account)) {
-                    (Ok(()), Some(standing)) => ReplyDoc::Standing(StandingDoc {
-                        credits_nanos: standing.account.credits.get(),
-                        spent_nanos: standing.spent.get(),
-                        held_nanos: standing.held.get(),
-                    }),
-                    (Err(reason), _) => refused(reason),
-                    (Ok(()), None) => refused(Reason::AccountUnknown),
-                })
+                Ok(self.stand(&account, &key))
             }
             CommandDoc::KeepMemo { account, name, value } => {
                 let name = memo_name(&id("account", &account)?, &name)?;
@@ -200,6 +208,17 @@ impl<S: Storage> Desk<S> {
                     value,
                     kept_at_ms: kept_at.get(),
                 }))
+            }
+            CommandDoc::Registered => {
+                let keys = self.store.registered().map_err(Problem::Storage)?;
+                Ok(ReplyDoc::Registered { keys })
+            }
+            CommandDoc::Redeem { account, key, statement, until_ms } => {
+                let (account, key) = (id("account", &account)?, id("key", &key)?);
+                match self.journal.enter(&account, &key) {
+                    Ok(()) => self.redeem(&statement, UnixMs::new(until_ms), now),
+                    Err(reason) => Ok(refused(reason)),
+                }
             }
             CommandDoc::Pull(pull) => self.pull(pull, now),
         }
@@ -232,10 +251,40 @@ impl<S: Storage> Desk<S> {
         })
     }
 
+    fn stand(&self, account: &AccountId, key: &KeyId) -> ReplyDoc {
+        match (self.journal.enter(account, key), self.journal.standing(account)) {
+            (Ok(()), Some(standing)) => ReplyDoc::Standing(StandingDoc {
+                credits_nanos: standing.account.credits.get(),
+                spent_nanos: standing.spent.get(),
+                held_nanos: standing.held.get(),
+            }),
+            (Err(reason), _) => refused(reason),
+            (Ok(()), None) => refused(Reason::AccountUnknown),
+        }
+    }
+
+    fn redeem(
+        &self,
+        statement: &str,
+        until: UnixMs,
+        now: UnixMs,
+    ) -> Result<ReplyDoc, Problem<S::Error>> {
+        let statement = parse("statement", statement)?;
+        Ok(match self.store.redeem(statement, until, now).map_err(Problem::Storage)? {
+            Redemption::Done => ReplyDoc::Ok { sender: SenderDoc::default() },
+            Redemption::Repeated => ReplyDoc::Redeemed,
+            Redemption::Full => refused(Reason::JournalFull),
+        })
+    }
+
     fn pull(&mut self, pull: PullRequest, now: UnixMs) -> Result<ReplyDoc, Problem<S::Error>> {
         let PullRequest { v: _, epoch, ack, limit, changes } = pull;
         let orders = changes.as_ref().map(|changes| changes.orders.clone()).unwrap_or_default();
         if let Some(changes) = changes {
+            if changes.upto > self.journal.applied() {
+                let told = self.store.keep_registered(&changes.registered_keys);
+                told.map_err(Problem::Storage)?;
+            }
             let decision = self.journal.apply(change(&changes)?);
             self.kept(decision, now)?;
         }
@@ -248,6 +297,7 @@ impl<S: Storage> Desk<S> {
             self.store.forget_memos(now).map_err(Problem::Storage)?;
             self.forgot_memos_at = now;
         }
+        self.store.forget_redeemed(now).map_err(Problem::Storage)?;
         // An acknowledgement of another epoch says nothing about these entries.
         if epoch.as_deref() == Some(self.epoch.as_str()) {
             self.store.clear_up(ack, now).map_err(Problem::Storage)?;
@@ -291,7 +341,7 @@ fn id<T: FromStr<Err = IdError>>(field: &'static str, text: &str) -> Result<T, W
 }
 
 fn change(changes: &Changes) -> Result<Change, WireError> {
-    let Changes { upto, accounts, revoked_keys, book, orders: _ } = changes;
+    let Changes { upto, accounts, revoked_keys, book, registered_keys: _, orders: _ } = changes;
     Ok(Change {
         upto: *upto,
         accounts: accounts.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,

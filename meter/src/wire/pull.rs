@@ -14,6 +14,7 @@ use crate::money::Nanos;
 use super::book::BookDoc;
 use super::entry::EntryDoc;
 use super::explained::OpenDoc;
+use super::registered::RegisteredKeyDoc;
 use super::settings::SettingsDoc;
 use super::stored::UsageDoc;
 use super::{WireError, named, parse};
@@ -66,6 +67,9 @@ pub struct Changes {
     /// The price book now in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<BookDoc>,
+    /// Public keys that were registered or taken back, for the journal that lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registered_keys: Vec<RegisteredKeyDoc>,
     /// What was decided about calls that are still open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderDoc>,

@@ -222,6 +222,15 @@ fn every_command_is_what_it_was() {
         &CommandDoc::Stand { account, key },
         r#"{"do":"stand","account":"acc_1","key":"key_1"}"#,
     );
+    pinned(&CommandDoc::Registered, r#"{"do":"registered"}"#);
+    let (account, key) = ("acc_1".to_owned(), "reg_1".to_owned());
+    pinned(
+        &CommandDoc::Redeem { account, key, statement: "ab".repeat(32), until_ms: 9 },
+        &format!(
+            r#"{{"do":"redeem","account":"acc_1","key":"reg_1","statement":"{}","until_ms":9}}"#,
+            "ab".repeat(32)
+        ),
+    );
     let pull = PullRequest { v: PULL_VERSION, epoch: None, ack: 3, limit: 9, changes: None };
     pinned(&CommandDoc::Pull(pull), r#"{"do":"pull","v":1,"ack":3,"limit":9}"#);
     unreadable::<CommandDoc>(r#"{"do":"fly"}"#, "unknown variant `fly`");
@@ -264,6 +273,8 @@ fn every_reply_is_what_it_was() {
         &ReplyDoc::GoesOn { call: "c1".to_owned(), sender: second() },
         r#"{"is":"goes_on","call":"c1","credential":"second","session":"5e"}"#,
     );
+    pinned(&ReplyDoc::Redeemed, r#"{"is":"redeemed"}"#);
+    pinned(&ReplyDoc::Registered { keys: Vec::new() }, r#"{"is":"registered","keys":[]}"#);
     pinned(&ReplyDoc::Used { call: "c1".to_owned() }, r#"{"is":"used","call":"c1"}"#);
     let kept = KeptReply { status: 200, body: "{}".to_owned() };
     let reply = KeptReplyDoc::from(&kept);

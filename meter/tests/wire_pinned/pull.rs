@@ -3,6 +3,7 @@ use meter::entry::{Hash, Tail};
 use meter::ids::Group;
 use meter::journal::Order;
 use meter::money::Nanos;
+use meter::oauth::RegisteredKey;
 use meter::price::PriceBook;
 use meter::usage::Usage;
 use meter::wire::book::BookDoc;
@@ -12,6 +13,8 @@ use meter::wire::pull::{
 };
 
 use super::{entry, explained, pinned, read, unreadable};
+use meter::wire::registered::RegisteredKeyDoc;
+use meter::wire::settings::LimitsDoc;
 
 const LIMITED: &str =
     r#"{"id":"acc_1","status":"suspended","group":"vip","overdraft_nanos":0,"credits_nanos":-5}"#;
@@ -78,6 +81,7 @@ fn a_request_to_pull_is_what_it_was() {
         accounts: vec![(&limited()).into(), (&unlimited()).into()],
         revoked_keys: vec!["key_9".to_owned()],
         book: Some(BookDoc { prices: Vec::new(), ..(&PriceBook::initial()).into() }),
+        registered_keys: Vec::new(),
         orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release, billed: false }],
     };
     let full = PullRequest { epoch: Some("e1".to_owned()), changes: Some(changes), ..first };
@@ -171,4 +175,42 @@ fn a_pull_names_its_version_in_both_directions() {
     // Which versions are served is the shells' decision; a message without one is nobody's.
     unreadable::<PullRequest>(r#"{"ack":0,"limit":1}"#, "missing field `v`");
     unreadable::<PullReply>(r#"{"journal":"j0"}"#, "missing field `v`");
+}
+
+#[test]
+fn a_registered_key_is_what_it_was() {
+    let open = RegisteredKeyDoc {
+        key: "reg_1".to_owned(),
+        account: "acc_1".to_owned(),
+        journal: "j3".to_owned(),
+        app: "1181".to_owned(),
+        kid: "k1".to_owned(),
+        public_key: "MIIB".to_owned(),
+        scp: None,
+        sub_allow: None,
+        ips: None,
+        lim: LimitsDoc::default(),
+        withdrawn: false,
+    };
+    pinned(
+        &open,
+        r#"{"key":"reg_1","account":"acc_1","journal":"j3","app":"1181","kid":"k1","public_key":"MIIB"}"#,
+    );
+    let limited = RegisteredKeyDoc {
+        scp: Some(vec!["chat".to_owned()]),
+        sub_allow: Some(vec!["7490".to_owned()]),
+        ips: Some(vec!["203.0.113.0/24".to_owned()]),
+        lim: LimitsDoc { concurrent_calls: Some(3), ..LimitsDoc::default() },
+        withdrawn: true,
+        ..open.clone()
+    };
+    pinned(
+        &limited,
+        r#"{"key":"reg_1","account":"acc_1","journal":"j3","app":"1181","kid":"k1","public_key":"MIIB","scp":["chat"],"sub_allow":["7490"],"ips":["203.0.113.0/24"],"lim":{"concurrent_calls":3},"withdrawn":true}"#,
+    );
+    assert_eq!(RegisteredKey::try_from(&open).unwrap().public_key, "MIIB");
+    let odd = RegisteredKeyDoc { journal: "a b".to_owned(), ..open };
+    assert_eq!(RegisteredKey::try_from(&odd).unwrap_err().field, "journal");
+    let changes = Changes { upto: 7, registered_keys: vec![limited], ..Changes::default() };
+    assert_eq!(read::<Changes>(&serde_json::to_string(&changes).unwrap()), changes);
 }

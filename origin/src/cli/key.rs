@@ -1,7 +1,6 @@
 //! `weir key`.
 
 use clap::{Args, Subcommand};
-use meter::account::Limits;
 use meter::money::Nanos;
 use meter::time::DAY_MS;
 
@@ -11,19 +10,22 @@ use crate::clock;
 use crate::config::{DatabaseSettings, SigningSettings};
 use crate::database;
 use crate::error::Error;
-use crate::key::scope::Scope;
 use crate::key::{self, EXPIRES_DAYS_MAX, KEYS_LISTED_MAX, KeyRow, NewKey, rotate};
 use crate::page::Span;
 
+use super::Answer;
 use super::answer::table;
+use super::register::Register;
+use super::scope::ScopeArguments;
 use super::wait::Wait;
-use super::{Answer, amount};
 
 /// What can be done with keys.
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
     /// Issue a key; it is shown once and stored nowhere
     Issue(Issue),
+    /// Register a caller's own public key, for tokens by OAuth JWT
+    Register(Register),
     /// List keys, without the keys
     List(List),
     /// Issue a key that takes another one's place, with the same name, scope and limits
@@ -44,24 +46,8 @@ pub(super) struct Issue {
     #[arg(long, value_name = "DAYS",
           value_parser = clap::value_parser!(u64).range(1..=EXPIRES_DAYS_MAX))]
     expires_in: Option<u64>,
-    /// An operation that it is limited to, as `weir routes` calls it; several times for several
-    #[arg(long = "allow-operation", value_name = "OPERATION")]
-    operations: Vec<String>,
-    /// A bot, workflow or other subject that it is limited to, by id; several times for several
-    #[arg(long = "allow-subject", visible_aliases = ["allow-bot", "allow-workflow"], value_name = "ID")]
-    subjects: Vec<String>,
-    /// An address or a network that it may be used from, such as 203.0.113.0/24; several times for several
-    #[arg(long = "allow-ip", value_name = "CIDR")]
-    networks: Vec<String>,
-    /// Billable calls that may begin with it in any one minute
-    #[arg(long, value_name = "N")]
-    requests_per_minute: Option<u32>,
-    /// Billable calls that may run with it at once
-    #[arg(long, value_name = "N")]
-    concurrent_calls: Option<u32>,
-    /// What may be charged to it in one day, in quota
-    #[arg(long, value_name = "QUOTA", value_parser = amount::price)]
-    daily_budget: Option<Nanos>,
+    #[command(flatten)]
+    scope: ScopeArguments,
     #[command(flatten)]
     signing: SigningSettings,
     #[command(flatten)]
@@ -125,6 +111,7 @@ impl KeyCommand {
     pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         match self {
             Self::Issue(issue) => issue.run(actor).await,
+            Self::Register(register) => register.run(actor).await,
             Self::List(list) => list.run().await,
             Self::Rotate(rotate) => rotate.run(actor).await,
             Self::Revoke(revoke) => revoke.run(actor).await,
@@ -139,17 +126,7 @@ impl Issue {
         let account = account::find(&pool, &self.account).await?;
         let now = clock::now();
         let expires_at = key::expiry(now, self.expires_in)?;
-        let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
-        let scope = Scope {
-            operations: some(self.operations),
-            subjects: some(self.subjects),
-            networks: some(self.networks),
-            limits: Limits {
-                requests_per_minute: self.requests_per_minute,
-                concurrent_calls: self.concurrent_calls,
-                daily_budget: self.daily_budget,
-            },
-        };
+        let scope = self.scope.into();
         let new = NewKey { account: &account, name: &self.name, expires_at, scope };
         let issued = key::issue(&pool, &signer, &new, now, actor).await?;
         let text = format!(

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use meter::account::Limits;
 use meter::ids::KeyId;
 use meter::money::Nanos;
+use meter::oauth::REGISTERED_PREFIX;
 use meter::time::{DAY_MS, UnixMs};
 use serde::Serialize;
 use serde_json::json;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::journal;
 use crate::page::{Page, Span};
 use crate::pull::told::until_applied;
+use crate::registered;
 use crate::signing::Signer;
 
 use scope::Scope;
@@ -166,17 +168,18 @@ pub async fn issue(
 }
 
 /// A key's row, to be written.
-struct NewRow<'a> {
-    id: &'a KeyId,
-    account_id: &'a str,
-    journal_id: &'a str,
-    name: &'a str,
-    scope: &'a Scope,
-    created_at: UnixMs,
-    expires_at: Option<UnixMs>,
+pub(crate) struct NewRow<'a> {
+    pub(crate) id: &'a KeyId,
+    pub(crate) account_id: &'a str,
+    pub(crate) journal_id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) scope: &'a Scope,
+    pub(crate) created_at: UnixMs,
+    pub(crate) expires_at: Option<UnixMs>,
 }
 
-async fn insert(tx: &mut Tx, row: &NewRow<'_>) -> Result<(), Error> {
+/// Writes a key's row.
+pub(crate) async fn insert(tx: &mut Tx, row: &NewRow<'_>) -> Result<(), Error> {
     let Scope { operations, subjects, networks, limits } = row.scope;
     let count = |count: Option<u32>| count.map(i32::try_from).transpose();
     sqlx::query!(
@@ -229,6 +232,10 @@ pub async fn revoke(
         let detail = json!({ "account": key.account_id, "name": key.name });
         audit::record(&mut tx, actor, Act::KeyRevoke, key_id, &detail).await?;
         tx.commit().await?;
+    }
+    if key_id.starts_with(REGISTERED_PREFIX) {
+        // Also the second time: the first may have ended between the two.
+        registered::withdraw(pool, key_id).await?;
     }
     find(pool, key_id).await
 }

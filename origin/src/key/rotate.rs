@@ -9,6 +9,7 @@
 
 use chrono::{DateTime, Utc};
 use meter::ids::{JournalName, KeyId};
+use meter::oauth::REGISTERED_PREFIX;
 use meter::time::{DAY_MS, UnixMs};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool};
@@ -98,6 +99,10 @@ fn check_rotatable(old: &KeyRow, now: DateTime<Utc>) -> Result<(), Error> {
     let conflict = |problem: String| Err(Error::Conflict { field: "key", problem });
     if let Some(successor) = &old.replaced_by {
         return conflict(format!("was replaced by {successor}: rotate that one"));
+    }
+    if old.api_key_id.starts_with(REGISTERED_PREFIX) {
+        // Its private half is the caller's, so that its successor cannot be made here.
+        return conflict("is a registered one: register the new one beside it".to_owned());
     }
     if old.revoked_at.is_some() {
         return conflict("is revoked: issue a new one".to_owned());

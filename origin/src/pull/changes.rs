@@ -7,12 +7,16 @@
 //! pull; whole states are sent, so a newer state than N's does no harm.
 //!
 //! # Bounds
-//! At most [`CHANGES_MAX`] accounts, as many revoked keys and [`ORDERS_MAX`] orders; `upto` says how far
+//! At most [`CHANGES_MAX`] accounts, as many revoked keys and registered ones, and [`ORDERS_MAX`] orders; `upto` says how far
 //! they really go.
 
+use base64ct::{Base64, Encoding as _};
 use meter::account::{Account, Overdraft, Status};
 use meter::money::Nanos;
+use meter::oauth::DIRECTORY;
 use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes, ORDERS_MAX, OrderDoc};
+use meter::wire::registered::RegisteredKeyDoc;
+use meter::wire::settings::LimitsDoc;
 use sqlx::PgConnection;
 
 use crate::account::settings::Columns;
@@ -38,17 +42,28 @@ pub async fn read(
     let mut upto = journal.revision;
     let accounts = cut(accounts(connection, journal).await?, CHANGES_MAX, &mut upto);
     let revoked_keys = cut(revoked_keys(connection, journal).await?, CHANGES_MAX, &mut upto);
+    let registered = registered_keys(connection, journal).await?;
+    let registered_keys = cut(registered, CHANGES_MAX, &mut upto);
     let orders = cut(orders(connection, journal).await?, ORDERS_MAX, &mut upto);
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let accounts: Vec<AccountDoc> = accounts.into_iter().filter_map(within).collect();
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let revoked_keys = revoked_keys.into_iter().filter_map(within).collect();
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
+    let registered_keys = registered_keys.into_iter().filter_map(within).collect();
+    let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let orders = orders.into_iter().filter_map(within).collect();
     let book_is_new = journal.book_revision > journal.applied && journal.book_revision <= upto;
     let book =
         if book_is_new { Some(price::document(connection, journal.book).await?) } else { None };
-    Ok(Some(Changes { upto: u64::try_from(upto)?, accounts, revoked_keys, book, orders }))
+    Ok(Some(Changes {
+        upto: u64::try_from(upto)?,
+        accounts,
+        revoked_keys,
+        book,
+        registered_keys,
+        orders,
+    }))
 }
 
 /// A store that was lost and began anew is told nothing: it would let its accounts spend their credits
@@ -139,6 +154,52 @@ async fn revoked_keys(
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| At { revision: row.revision, value: row.api_key_id }).collect())
+}
+
+/// What the edge verifies statements with: told to the one journal that lists it.
+async fn registered_keys(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Vec<At<RegisteredKeyDoc>>, Error> {
+    if journal.name.as_str() != DIRECTORY {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "SELECT r.api_key_id, k.account_id, k.journal_id, r.app_id, r.kid, r.public_key,
+                k.operations, k.subjects, k.networks, k.requests_per_minute,
+                k.concurrent_calls, k.daily_budget_nanos, r.withdrawn, r.revision
+         FROM registered_key r JOIN api_key k USING (api_key_id)
+         WHERE r.revision > $1 AND r.revision <= $2
+         ORDER BY r.revision LIMIT $3",
+        journal.applied,
+        journal.revision,
+        limit(CHANGES_MAX)?
+    )
+    .fetch_all(connection)
+    .await?;
+    let count = |count: Option<i32>| count.map(u32::try_from).transpose();
+    rows.into_iter()
+        .map(|row| {
+            let value = RegisteredKeyDoc {
+                key: row.api_key_id,
+                account: row.account_id,
+                journal: row.journal_id,
+                app: row.app_id,
+                kid: row.kid,
+                public_key: Base64::encode_string(&row.public_key),
+                scp: row.operations,
+                sub_allow: row.subjects,
+                ips: row.networks,
+                lim: LimitsDoc {
+                    requests_per_minute: count(row.requests_per_minute)?,
+                    concurrent_calls: count(row.concurrent_calls)?,
+                    daily_budget_nanos: row.daily_budget_nanos,
+                },
+                withdrawn: row.withdrawn,
+            };
+            Ok(At { revision: row.revision, value })
+        })
+        .collect()
 }
 
 async fn orders(

@@ -24,6 +24,7 @@ mod ordering;
 mod posting;
 mod pulling;
 mod reading;
+mod registering;
 mod refusing;
 mod rerating;
 mod serving;
