@@ -220,6 +220,27 @@ impl Error {
         }
     }
 
+    /// What whoever asked is told: the status, the stable code, and a sentence, which for what is not
+    /// their doing says nothing.
+    pub fn told(&self) -> (StatusCode, &'static str, String) {
+        let (status, _, code) = self.answer();
+        let message = match (self, status) {
+            (Self::Refused(refusal), _) => match &refusal.detail {
+                Some(detail) => format!("{}: {detail}", refusal.reason.code()),
+                None => refusal.reason.code().to_owned(),
+            },
+            (_, StatusCode::SERVICE_UNAVAILABLE) => {
+                "the database is not available, try again".to_owned()
+            }
+            (_, StatusCode::INTERNAL_SERVER_ERROR) => "an internal error occurred".to_owned(),
+            _ => self.to_string(),
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            error!(error = %self, "a request failed");
+        }
+        (status, code, message)
+    }
+
     /// The field that was wrong, where it is one.
     fn field(&self) -> Option<&str> {
         match self {

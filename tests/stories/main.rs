@@ -22,6 +22,7 @@ mod prices; // what calls cost
 mod schema; // the API, against its own document
 mod notices; // streams that end with what they cost
 mod oauth; // callers who sign their own requests for tokens
+mod console; // the console, in a browser
 mod credentials; // what goes upstream in place of the caller's key
 mod limits; // how much an account and a key may do
 mod keys; // what keys allow, and how they are replaced

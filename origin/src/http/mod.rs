@@ -12,6 +12,7 @@ mod body;
 mod bootstrap;
 mod callbacks;
 mod calls;
+mod console;
 mod credits;
 mod document;
 mod findings;
@@ -119,6 +120,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let (router, document) = resources().split_for_parts();
     let document = Arc::new(document);
     router
+        .merge(console::routes())
         .route("/openapi.json", get(async move || Json(document)))
         .fallback(async || Error::NoRoute)
         .method_not_allowed_fallback(async || Error::NoMethod)

@@ -54,9 +54,9 @@ struct Login {
 
 /// A session that was begun.
 #[derive(Serialize, ToSchema)]
-struct LoggedIn {
+pub(super) struct LoggedIn {
     /// To be sent as `Authorization: Bearer`; browsers get the same as a cookie.
-    token: String,
+    pub(super) token: String,
     /// Who is signed in.
     name: String,
     /// What they may do.
@@ -100,13 +100,18 @@ async fn login(
 ) -> Result<Response, Error> {
     check_not_elsewhere(&headers)?;
     let logged_in = begin(&site, login.user, login.password).await?;
-    let cookie = cookie(&logged_in.token, SESSION_MS / SECOND_MS, &headers)?;
+    let cookie = cookie(&logged_in.token, session_s(), &headers)?;
     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((AppendHeaders(headers), Json(logged_in)).into_response())
 }
 
+/// How long a session lasts, in seconds.
+pub(super) const fn session_s() -> u64 {
+    SESSION_MS / SECOND_MS
+}
+
 /// Begins a session for whoever has this name and password.
-async fn begin(site: &Site, user: String, secret: String) -> Result<LoggedIn, Error> {
+pub(super) async fn begin(site: &Site, user: String, secret: String) -> Result<LoggedIn, Error> {
     for (field, text) in [("user", &user), ("password", &secret)] {
         if text.is_empty() || text.len() > LOGIN_BYTES_MAX || text.contains('\0') {
             let problem = format!("must have 1 to {LOGIN_BYTES_MAX} bytes");
@@ -148,7 +153,11 @@ async fn check(site: &Site, user: &str, secret: String) -> Result<Role, Error> {
 
 /// The cookie of a session. Where the browser came by https it says so, and gets one that is never
 /// sent without.
-fn cookie(token: &str, max_age_s: u64, headers: &HeaderMap) -> Result<HeaderValue, Error> {
+pub(super) fn cookie(
+    token: &str,
+    max_age_s: u64,
+    headers: &HeaderMap,
+) -> Result<HeaderValue, Error> {
     let by_https = |name: &str, start: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.is_some_and(|value| value.starts_with(start))

@@ -14,6 +14,7 @@ mod acting;
 mod auditing;
 mod billing;
 mod commands;
+mod console;
 mod edge;
 mod explaining;
 mod facts;
