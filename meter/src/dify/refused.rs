@@ -35,7 +35,7 @@ fn code(status: u16) -> &'static str {
         401 => "unauthorized",
         402 => "provider_quota_exceeded",
         403 => "forbidden",
-        404 => "not_found",
+        404 | 421 => "not_found",
         413 => "file_too_large",
         429 => "too_many_requests",
         _ => "internal_server_error",
