@@ -3,7 +3,7 @@
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
 # UPSTREAM_URL, WEIR_PUBLIC_KEYS and the secrets come from the environment, and so do, where they are
-# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS and COZE_BOT_ID. DIR keeps the
+# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS, COZE_BOT_ID and CORS_ORIGINS. DIR keeps the
 # journals: it is half of the books, so it belongs on a disk that is backed up.
 
 using Workerd = import "/workerd/workerd.capnp";
@@ -40,6 +40,7 @@ const edge :Workerd.Worker = (
     ( name = "COZE_PRIVATE_KEY", fromEnvironment = "COZE_PRIVATE_KEY" ),
     ( name = "COZE_CREDENTIALS", fromEnvironment = "COZE_CREDENTIALS" ),
     ( name = "COZE_BOT_ID", fromEnvironment = "COZE_BOT_ID" ),
+    ( name = "CORS_ORIGINS", fromEnvironment = "CORS_ORIGINS" ),
     ( name = "JOURNAL", durableObjectNamespace = "Journal" ),
   ],
   durableObjectNamespaces = [

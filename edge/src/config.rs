@@ -10,6 +10,7 @@
 //! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
 //! | `COZE_BOT_ID` | variable | the bot behind the model `coze-bot`, for callers that name none; optional |
 //! | `WEIR_EDGE_SIGNING_KEY` | secret | what `weir signing-key` prints; signs the keys of OAuth JWT callers, who get none without it |
+//! | `CORS_ORIGINS` | variable | the origins whose pages may read replies, parted by commas; none by default |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 //!
 //! Credentials for upstream are not among it: `credential::configured` reads them at each use.
@@ -21,6 +22,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::VerifyingKey;
+use meter::cors::Origins;
 use meter::wire::claims::PublicKeyDoc;
 use worker::{Env, Error, Result, js_sys};
 
@@ -54,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) stamps_calls: bool,
     /// How long a stream runs before the ids of its work are noted in the journal.
     pub(crate) note_ids_after: Duration,
+    /// Whose pages may read replies.
+    pub(crate) origins: Origins,
 }
 
 thread_local! {
@@ -84,6 +88,7 @@ impl Config {
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
+            origins: origins(setting(env, "CORS_ORIGINS").as_deref())?,
             note_ids_after: note_ids_after(setting(env, "NOTE_IDS_AFTER_MS").as_deref())?,
         })
     }
@@ -149,6 +154,11 @@ fn edge_key(env: &Env, public_keys: &[(String, VerifyingKey)]) -> Option<EdgeKey
     };
     log::error("edge_key_unusable", None, &format!("WEIR_EDGE_SIGNING_KEY {problem}"));
     None
+}
+
+fn origins(value: Option<&str>) -> Result<Origins> {
+    let parsed = Origins::parse(value.unwrap_or_default());
+    parsed.map_err(|error| Error::RustError(format!("CORS_ORIGINS {error}")))
 }
 
 fn upstream_socket(env: &Env, upstream: &str) -> String {

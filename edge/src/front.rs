@@ -1,11 +1,14 @@
 //! The way in: which path a request takes.
 //!
+//! A browser's preflight is answered before any of them, and what its page may read is said last.
+//!
 //! 1. Weir's own pages: health, the origin's pull, the live balance.
 //! 2. Other protocols' doors.
 //! 3. Everything else by the route table, which refuses what it does not name.
 
 use std::rc::Rc;
 
+use meter::ids::CallId;
 use meter::refusal::Reason;
 use meter::route::{self, Class};
 use worker::web_sys::{Request, Response};
@@ -15,7 +18,7 @@ use crate::call::{self, Arrived};
 use crate::config::Config;
 use crate::door::{AtDoor, OpenAi};
 use crate::reply::{self, Failure};
-use crate::{balance, explain, oauth, platform, pull};
+use crate::{balance, cors, explain, oauth, platform, pull};
 
 /// The live balance of the key's account.
 const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
@@ -24,6 +27,19 @@ const HEALTH_PATH: &str = "/health";
 /// Answers one request.
 pub(crate) async fn answer(request: Request, env: Env, context: Context) -> Result<Response> {
     let call = platform::new_call_id();
+    // A configuration that cannot be read is told by whatever cannot do without it.
+    let Ok(config) = Config::of(&env) else { return serve(request, env, context, call).await };
+    let origin = request.headers().get("origin")?;
+    let response = match cors::preflight(&request, &config.origins) {
+        Ok(Some(answer)) => answer,
+        Ok(None) => serve(request, env, context, call).await?,
+        Err(failure) => reply::failure(failure, &call)?,
+    };
+    cors::add(&response.headers(), &config.origins, origin.as_deref())?;
+    Ok(response)
+}
+
+async fn serve(request: Request, env: Env, context: Context, call: CallId) -> Result<Response> {
     let context = Rc::new(context);
     let url = request.url();
     let (path, query) = path_and_query(&url);

@@ -18,6 +18,7 @@ mod reply;
 
 // The way in.
 mod front;
+mod cors;
 
 // Tokens for callers who sign their own requests.
 mod oauth;

@@ -29,6 +29,15 @@ pub(crate) const SHOULD_RETRY: &str = "x-should-retry";
 /// The header that marks a reply that is given again.
 const REPLAYED: &str = "weir-replayed";
 
+/// What every reply of Weir's own says to browsers and caches: it is what its content type says and
+/// nothing else, belongs in no frame and no cache, and tells no other site where it came from.
+const OWN: [(&str, &str); 4] = [
+    ("x-content-type-options", "nosniff"),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+];
+
 /// Why a request did not get upstream's answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -71,7 +80,7 @@ pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
             Reason::Internal.into()
         }
     };
-    let headers = Headers::new()?;
+    let headers = own_headers()?;
     headers.set("content-type", "application/json")?;
     headers.set(CALL_ID, call.as_str())?;
     if matches!(refusal.reason, Reason::KeyMissing | Reason::KeyInvalid | Reason::KeyExpired) {
@@ -92,7 +101,7 @@ pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
 
 /// The reply that a request had when it was first sent.
 pub(crate) fn replayed(call: &CallId, reply: &KeptReplyDoc) -> Result<Response> {
-    let headers = Headers::new()?;
+    let headers = own_headers()?;
     headers.set("content-type", "application/json")?;
     headers.set(CALL_ID, call.as_str())?;
     headers.set(REPLAYED, "true")?;
@@ -101,9 +110,8 @@ pub(crate) fn replayed(call: &CallId, reply: &KeptReplyDoc) -> Result<Response> 
 
 /// A JSON reply of our own.
 pub(crate) fn json<T: Serialize>(status: u16, body: &T) -> Result<Response> {
-    let headers = Headers::new()?;
+    let headers = own_headers()?;
     headers.set("content-type", "application/json")?;
-    headers.set("cache-control", "no-store")?;
     let body = serde_json::to_string(body)?;
     respond(status, &headers, Body::Text(&body))
 }
@@ -132,6 +140,15 @@ pub(crate) fn respond(status: u16, headers: &Headers, body: Body<'_>) -> Result<
     Ok(response)
 }
 
+/// The headers of a reply of our own.
+pub(crate) fn own_headers() -> Result<Headers> {
+    let headers = Headers::new()?;
+    for (name, value) in OWN {
+        headers.set(name, value)?;
+    }
+    Ok(headers)
+}
+
 /// Upstream's headers as they go down, with the call's name added.
 pub(crate) fn headers_down(upstream: &Headers, call: &CallId) -> Result<Headers> {
     let headers = Headers::new_with_headers(upstream)?;
@@ -146,7 +163,7 @@ pub(crate) fn headers_down(upstream: &Headers, call: &CallId) -> Result<Headers>
 
 /// The headers of a reply that a door made: upstream's log id, and the call's name.
 pub(crate) fn headers_of_door(upstream: &Headers, call: &CallId) -> Result<Headers> {
-    let headers = Headers::new()?;
+    let headers = own_headers()?;
     if let Some(log) = upstream.get(LOG_ID)? {
         headers.set(LOG_ID, &log)?;
     }

@@ -49,11 +49,13 @@ pub fn goes_up(name: &str) -> bool {
 
 /// Whether a reply's header must be taken out on its way to the caller.
 ///
-/// `set-cookie` belongs to our account at upstream and not to the caller.
+/// `set-cookie` belongs to our account at upstream and not to the caller, and who may read what is
+/// Weir's to say.
 pub fn stays_up(name: &str) -> bool {
     HOP_BY_HOP.contains(&name)
         || matches!(name, "set-cookie" | "content-length")
         || name.starts_with("weir-")
+        || name.starts_with("access-control-")
 }
 
 #[cfg(test)]
@@ -78,5 +80,6 @@ mod tests {
         assert!(stays_up("set-cookie"));
         assert!(stays_up("connection"));
         assert!(stays_up("weir-charge"));
+        assert!(stays_up("access-control-allow-origin"));
     }
 }

@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod key;
 pub mod route;
 pub mod header;
+pub mod cors;
 pub mod dify;
 pub mod stamp;
 pub mod credential;

@@ -37,6 +37,8 @@ pub enum Reason {
     BudgetExhausted,
     /// The key may not be used from this address.
     AddressNotAllowed,
+    /// The page that asks is of an origin that is not allowed.
+    OriginNotAllowed,
     /// No price applies and the price book refuses calls without one.
     Unpriced,
     /// Not a host that this Weir serves.
@@ -71,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -84,6 +86,7 @@ impl Reason {
         Self::TooManyCalls,
         Self::BudgetExhausted,
         Self::AddressNotAllowed,
+        Self::OriginNotAllowed,
         Self::Unpriced,
         Self::HostUnknown,
         Self::RouteUnknown,
@@ -125,6 +128,9 @@ impl Reason {
             }
             Self::AddressNotAllowed => {
                 ("address_not_allowed", 403, 4101, "the API key may not be used from this address")
+            }
+            Self::OriginNotAllowed => {
+                ("origin_not_allowed", 403, 4101, "pages of this origin may not ask here")
             }
             Self::Unpriced => ("unpriced", 403, 4101, "no price is set for this call"),
             Self::HostUnknown => ("host_unknown", 421, 4200, "this host is not served here"),

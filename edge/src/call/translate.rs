@@ -129,7 +129,6 @@ fn stream(
     let copy: ReadableStream = halves.get(1).unchecked_into();
     let headers = reply::headers_of_door(&reply.headers(), &admitted.call)?;
     headers.set("content-type", "text/event-stream; charset=utf-8")?;
-    headers.set("cache-control", "no-cache")?;
     let (readable, writable) = body::pipe();
     context.wait_until(say(for_caller, writable, translation));
     context.wait_until(async move {
