@@ -13,13 +13,16 @@
 //! # Bounds
 //! A collected answer has at most [`ANSWER_BYTES_MAX`] bytes.
 
+pub mod facade;
+mod field;
+pub mod guest;
 pub mod openai;
 pub mod piece;
 pub mod problem;
 
 use crate::route::{Dialect, Operation};
 use crate::sse::Event;
-use crate::usage::Observed;
+use crate::usage::{Observed, WorkIds};
 
 use piece::{End, Piece, Reader};
 use problem::Problem;
@@ -80,36 +83,43 @@ impl Answer {
 pub enum Voice {
     /// In `OpenAI`'s words.
     OpenAi(openai::Voice),
+    /// In the plain words of the chat facade.
+    Facade(facade::Voice),
 }
 
 impl Voice {
     fn say(&mut self, piece: Piece<'_>, out: &mut String) {
         match self {
             Self::OpenAi(voice) => voice.say(piece, out),
+            Self::Facade(_) => facade::Voice::say(piece, out),
         }
     }
 
     fn end(&mut self, end: &End, out: &mut String) {
         match self {
             Self::OpenAi(voice) => voice.end(end, out),
+            Self::Facade(_) => facade::Voice::end(end, out),
         }
     }
 
     fn whole(&self, answer: &Answer, end: &End) -> Reply {
         match self {
             Self::OpenAi(voice) => voice.whole(answer, end),
+            Self::Facade(_) => facade::Voice::whole(answer, end),
         }
     }
 
     fn started(&self, observed: &Observed) -> Reply {
         match self {
             Self::OpenAi(voice) => voice.started(observed),
+            Self::Facade(_) => facade::Voice::started(observed),
         }
     }
 
     fn problem(&self, problem: &Problem) -> Reply {
         match self {
             Self::OpenAi(_) => openai::problem(problem),
+            Self::Facade(_) => facade::problem(problem),
         }
     }
 }
@@ -136,6 +146,11 @@ impl Translation {
     /// Whether the caller wants the reply bit by bit.
     pub fn streams(&self) -> bool {
         self.streams
+    }
+
+    /// The ids of the work, as far as they are known by now.
+    pub fn ids(&self) -> &WorkIds {
+        self.reader.ids()
     }
 
     /// Takes an event of upstream's stream and adds what it is for the caller.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::sse::Event;
 use crate::usage::coze_chat::ChatStream;
 use crate::usage::coze_workflow::WorkflowStream;
-use crate::usage::{Observed, Stage};
+use crate::usage::{Observed, Stage, WorkIds};
 
 use super::problem::Problem;
 
@@ -187,6 +187,14 @@ impl Reader {
                 stream.take(event);
                 self.take_workflow(event, &mut on_piece);
             }
+        }
+    }
+
+    /// The ids of the work, as far as they are known by now.
+    pub fn ids(&self) -> &WorkIds {
+        match &self.dialect {
+            Dialect::Chat(stream) => &stream.so_far().ids,
+            Dialect::Workflow { stream, .. } => &stream.so_far().ids,
         }
     }
 

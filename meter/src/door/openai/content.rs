@@ -9,9 +9,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::door::field::{Field, invalid};
 use crate::refusal::Refusal;
 
-use super::request::{Field, invalid, unsupported};
+use super::request::unsupported;
 
 /// Most parts of one message.
 const PARTS_MAX: usize = 100;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::door::Order;
+use crate::door::field::{Field, invalid, upstream_id};
 use crate::ids::{KeyId, UpstreamId};
 use crate::refusal::{Reason, Refusal};
 use crate::route::Operation;
@@ -345,43 +346,6 @@ fn one_id(
 fn id(name: &str, raw: Option<&RawValue>) -> Result<Option<UpstreamId>, Refusal> {
     let text: Option<String> = Field::new(name, raw).given("a string")?;
     text.map(|text| upstream_id(name, &text)).transpose()
-}
-
-/// An id, of such characters only as can stand in a query.
-fn upstream_id(name: &str, text: &str) -> Result<UpstreamId, Refusal> {
-    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-        return Err(invalid(name, "holds a character that an id cannot have"));
-    }
-    text.parse().map_err(|error| invalid(name, &format!("{error}")))
-}
-
-/// A field in its own spelling, so that a refusal can name it.
-pub(super) struct Field<'a> {
-    name: &'a str,
-    raw: Option<&'a RawValue>,
-}
-
-impl<'a> Field<'a> {
-    pub(super) fn new(name: &'a str, raw: Option<&'a RawValue>) -> Self {
-        Self { name, raw }
-    }
-
-    /// Its value, when it was given.
-    fn given<T: Deserialize<'a>>(self, wanted: &str) -> Result<Option<T>, Refusal> {
-        let Some(raw) = self.raw else { return Ok(None) };
-        let read = serde_json::from_str(raw.get());
-        read.map(Some).map_err(|_| invalid(self.name, &format!("is not {wanted}")))
-    }
-
-    /// Its value, which has to be there.
-    pub(super) fn needed<T: Deserialize<'a>>(self, wanted: &str) -> Result<T, Refusal> {
-        let name = self.name;
-        self.given(wanted)?.ok_or_else(|| invalid(name, "is missing"))
-    }
-}
-
-pub(super) fn invalid(name: &str, problem: &str) -> Refusal {
-    Refusal::with_detail(Reason::BodyInvalid, format!("`{name}` {problem}"))
 }
 
 pub(super) fn unsupported(name: &str, why: &str) -> Refusal {
