@@ -3,8 +3,8 @@
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
 # UPSTREAM_URL, WEIR_PUBLIC_KEYS and the secrets come from the environment, and so do, where they are
-# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS, COZE_BOT_ID and CORS_ORIGINS. DIR keeps the
-# journals: it is half of the books, so it belongs on a disk that is backed up.
+# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS, COZE_BOT_ID, CORS_ORIGINS and
+# GUEST_CALLS_PER_MINUTE. DIR keeps the journals: it is half of the books, so it belongs on a disk that is backed up.
 
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -40,6 +40,8 @@ const edge :Workerd.Worker = (
     ( name = "COZE_PRIVATE_KEY", fromEnvironment = "COZE_PRIVATE_KEY" ),
     ( name = "COZE_CREDENTIALS", fromEnvironment = "COZE_CREDENTIALS" ),
     ( name = "COZE_BOT_ID", fromEnvironment = "COZE_BOT_ID" ),
+    ( name = "GUEST_KEY", fromEnvironment = "GUEST_KEY" ),
+    ( name = "GUEST_CALLS_PER_MINUTE", fromEnvironment = "GUEST_CALLS_PER_MINUTE" ),
     ( name = "CORS_ORIGINS", fromEnvironment = "CORS_ORIGINS" ),
     ( name = "JOURNAL", durableObjectNamespace = "Journal" ),
   ],

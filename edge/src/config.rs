@@ -11,6 +11,7 @@
 //! | `COZE_BOT_ID` | variable | the bot behind the model `coze-bot`, for callers that name none; optional |
 //! | `WEIR_EDGE_SIGNING_KEY` | secret | what `weir signing-key` prints; signs the keys of OAuth JWT callers, who get none without it |
 //! | `CORS_ORIGINS` | variable | the origins whose pages may read replies, parted by commas; none by default |
+//! | `GUEST_CALLS_PER_MINUTE` | variable | how many calls a guest's address may begin; default 10 |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 //!
 //! Credentials for upstream are not among it: `credential::configured` reads them at each use.
@@ -36,6 +37,10 @@ const PUBLIC_KEYS_MAX: usize = 16;
 const NOTE_IDS_AFTER_MS_DEFAULT: u64 = 5_000;
 /// A stream that is silent for longer is asked about, which takes its ids (`meter::journal`).
 const NOTE_IDS_AFTER_MS_MAX: u64 = 60_000;
+/// How many calls one guest's address may begin in a minute, unless configured.
+const GUEST_CALLS_DEFAULT: u32 = 10;
+/// Whoever allows more than this does not mean one visitor.
+const GUEST_CALLS_MAX: u32 = 10_000;
 /// Most hosts that are served by name.
 const HOSTS_MAX: usize = 32;
 const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
@@ -56,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) stamps_calls: bool,
     /// How long a stream runs before the ids of its work are noted in the journal.
     pub(crate) note_ids_after: Duration,
+    /// How many calls one address may begin in a minute without a key of its own.
+    pub(crate) guest_calls_per_minute: u32,
     /// Whose pages may read replies.
     pub(crate) origins: Origins,
 }
@@ -88,6 +95,7 @@ impl Config {
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
+            guest_calls_per_minute: guest_calls(setting(env, "GUEST_CALLS_PER_MINUTE").as_deref())?,
             origins: origins(setting(env, "CORS_ORIGINS").as_deref())?,
             note_ids_after: note_ids_after(setting(env, "NOTE_IDS_AFTER_MS").as_deref())?,
         })
@@ -156,6 +164,15 @@ fn edge_key(env: &Env, public_keys: &[(String, VerifyingKey)]) -> Option<EdgeKey
     None
 }
 
+fn guest_calls(value: Option<&str>) -> Result<u32> {
+    let parsed = value.map_or(Ok(GUEST_CALLS_DEFAULT), str::parse);
+    parsed.ok().filter(|calls| (1..=GUEST_CALLS_MAX).contains(calls)).ok_or_else(|| {
+        let range = format!("1 to {GUEST_CALLS_MAX}");
+        let problem = format!("GUEST_CALLS_PER_MINUTE: {value:?} is not a number from {range}");
+        Error::RustError(problem)
+    })
+}
+
 fn origins(value: Option<&str>) -> Result<Origins> {
     let parsed = Origins::parse(value.unwrap_or_default());
     parsed.map_err(|error| Error::RustError(format!("CORS_ORIGINS {error}")))
@@ -200,6 +217,15 @@ mod tests {
         assert!(!stamps_calls(Some("off")).unwrap());
         assert!(!stamps_calls(None).unwrap());
         assert!(stamps_calls(Some("true")).is_err());
+    }
+
+    #[test]
+    fn guests_have_some_calls_and_not_any_number() {
+        assert_eq!(guest_calls(None).unwrap(), 10);
+        assert_eq!(guest_calls(Some("10000")).unwrap(), 10_000);
+        for bad in ["0", "10001", "-1", "ten"] {
+            assert!(guest_calls(Some(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use worker::{Context, Env, Result};
 
 use crate::call::{self, Arrived};
 use crate::config::Config;
-use crate::door::{AtDoor, OpenAi};
+use crate::door::{AtDoor, Facade, OpenAi};
 use crate::reply::{self, Failure};
 use crate::{balance, cors, explain, oauth, platform, pull};
 
@@ -50,6 +50,10 @@ async fn serve(request: Request, env: Env, context: Context, call: CallId) -> Re
     }
     if !Config::of(&env)?.serves(host(&url)) {
         return reply::failure(Reason::HostUnknown.into(), &call);
+    }
+    if let Some(asked) = Facade::of(&method, path) {
+        let at = AtDoor { request, env, call: &call, context: &context };
+        return asked.answer(at).await.or_else(|failure| reply::failure(failure, &call));
     }
     if let Some(asked) = OpenAi::of(&method, path) {
         let at = AtDoor { request, env, call: &call, context: &context };

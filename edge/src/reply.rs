@@ -21,7 +21,7 @@ const LOG_ID: &str = "x-tt-logid";
 /// The header that says what the call cost, in quota.
 const CHARGE: &str = "weir-charge";
 /// The header that says what is left, in quota.
-const BALANCE: &str = "weir-balance";
+pub(crate) const BALANCE: &str = "weir-balance";
 
 /// The header by which libraries of the `OpenAI` family are told whether to try again (contract §6.2).
 pub(crate) const SHOULD_RETRY: &str = "x-should-retry";

@@ -16,6 +16,7 @@ mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
 mod openai; // the door of OpenAI's libraries
+mod facade; // the chat facade, its users and guests
 mod browsers; // pages and what they may read
 mod pitfalls; // what the other stories do not walk into
 mod operator; // calls that do not end, and who decides about them

@@ -192,8 +192,13 @@ fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Att
     let Some(key) = arrived.request.headers().get(IDEMPOTENCY_KEY)? else { return Ok(None) };
     let key = IdempotencyKey::new(&caller.account, &key)?;
     // A door may make the same call of two requests, which are still not the same request.
-    let asked = arrived.way.as_ref().map_or(body, |way| &way.asked);
-    let request = Hash::of_parts(&[arrived.path.as_bytes(), arrived.query.as_bytes(), asked]);
+    // Its query may be of what the door remembers, and is no part of the request.
+    let query = arrived.query.as_bytes();
+    let (query, asked) = match &arrived.way {
+        Some(way) => (b"".as_slice(), way.asked.as_slice()),
+        None => (query, body),
+    };
+    let request = Hash::of_parts(&[arrived.path.as_bytes(), query, asked]);
     Ok(Some(Attempt { key, request }))
 }
 

@@ -61,9 +61,14 @@ pub(crate) fn authenticate(request: &Request, config: &Config) -> Result<Caller,
 /// Refuses when the key is not for this address. Most keys are for all, and cost nothing here.
 pub(super) fn check_address(caller: &Caller, request: &Request) -> Result<(), Failure> {
     if caller.has_networks() {
-        caller.check_address(request.headers().get(CALLER_ADDRESS)?.as_deref())?;
+        caller.check_address(address_of(request)?.as_deref())?;
     }
     Ok(())
+}
+
+/// The address that a request comes from, as the platform names it.
+pub(crate) fn address_of(request: &Request) -> Result<Option<String>, Failure> {
+    Ok(request.headers().get(CALLER_ADDRESS)?)
 }
 
 /// The caller that a key names.

@@ -32,7 +32,7 @@ use crate::reply::{self, Body, Failure};
 
 use admit::Entered;
 pub(crate) use admit::read_body;
-pub(crate) use authenticate::{authenticate, verify};
+pub(crate) use authenticate::{address_of, authenticate, verify};
 pub(crate) use forward::ask;
 pub(crate) use socket::socket;
 

@@ -21,6 +21,7 @@ use worker::{Context, Result};
 use crate::config::Config;
 use crate::credential::Authorization;
 use crate::door::{Memo, Way};
+use crate::journal::Handle;
 use crate::reply::{self, Body};
 use crate::{body, log};
 
@@ -130,7 +131,9 @@ fn stream(
     let headers = reply::headers_of_door(&reply.headers(), &admitted.call)?;
     headers.set("content-type", "text/event-stream; charset=utf-8")?;
     let (readable, writable) = body::pipe();
-    context.wait_until(say(for_caller, writable, translation));
+    let memo = memo.map(Rc::new);
+    let for_voice = memo.clone().map(|memo| (memo, admitted.journal.clone()));
+    context.wait_until(say(for_caller, writable, translation, for_voice));
     context.wait_until(async move {
         let observed = tap::read_copy(&admitted, &copy, note_after, |_| {}).await;
         if let Some(memo) = memo {
@@ -143,9 +146,14 @@ fn stream(
 }
 
 /// Says a stream anew, for as long as somebody listens.
-async fn say(stream: ReadableStream, writable: WritableStream, translation: Translation) {
+async fn say(
+    stream: ReadableStream,
+    writable: WritableStream,
+    translation: Translation,
+    memo: Option<(Rc<Memo>, Handle)>,
+) {
     let Ok(writer) = writable.get_writer() else { return };
-    if said(&stream, &writer, translation).await.is_err() {
+    if said(&stream, &writer, translation, memo).await.is_err() {
         // Nobody listens any more. The other half is read on.
         log::warn("listener_left", None, "a stream through a door was left by its caller");
     }
@@ -155,6 +163,7 @@ async fn said(
     stream: &ReadableStream,
     writer: &WritableStreamDefaultWriter,
     mut translation: Translation,
+    memo: Option<(Rc<Memo>, Handle)>,
 ) -> Result<()> {
     let reader = body::reader(stream);
     let mut parser = sse::Parser::new();
@@ -168,6 +177,10 @@ async fn said(
         }
     }
     parser.finish(|event| translation.take(event, &mut out));
+    if let Some((memo, journal)) = memo {
+        // Whoever has heard the end may say the next thing at once, and has to be remembered by then.
+        let _ = memo.keep(&journal, translation.ids()).await;
+    }
     translation.end(&mut out);
     write(writer, &mut out).await?;
     JsFuture::from(writer.close()).await?;

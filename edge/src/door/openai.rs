@@ -5,11 +5,10 @@
 
 use meter::door::Translation;
 use meter::door::openai::{self, Completion, Defaults, Kind, Voice};
-use meter::ids::{CallId, UpstreamId};
+use meter::ids::CallId;
 use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Parts, Wanted};
 use meter::route::{self, Class, FollowUp};
-use worker::Env;
 use worker::web_sys::{Headers, Response};
 
 use crate::call::{self, Arrived};
@@ -19,13 +18,11 @@ use crate::platform;
 use crate::reply::{self, Failure};
 
 use super::memo::{self, Memo};
-use super::{AtDoor, Way};
+use super::{AtDoor, Way, default_bot};
 
 const COMPLETIONS_PATH: &str = "/v1/chat/completions";
 const MODELS_PATH: &str = "/v1/models";
 const EXECUTIONS: &str = "/v1/workflows/executions/";
-/// The variable that names the bot behind `coze-bot`.
-const DEFAULT_BOT: &str = "COZE_BOT_ID";
 
 /// What is asked for at this door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,13 +142,6 @@ async fn execution(at: AtDoor<'_>, id: &str) -> Result<Response, Failure> {
 
 fn unknown_task() -> Refusal {
     Refusal::with_detail(Reason::WorkUnknown, "no such execution")
-}
-
-fn default_bot(env: &Env) -> Result<Option<UpstreamId>, Failure> {
-    let Some(bot) = crate::config::setting(env, DEFAULT_BOT) else { return Ok(None) };
-    bot.parse()
-        .map(Some)
-        .map_err(|error| worker::Error::RustError(format!("{DEFAULT_BOT} {error}")).into())
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ use crate::process::{Process, probe};
 use crate::project;
 
 /// Every secret that the edge may be told.
-pub const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 7] = [
     "COZE_API_TOKEN",
     "COZE_CLIENT_ID",
     "COZE_PUBLIC_KEY",
     "COZE_PRIVATE_KEY",
     "COZE_CREDENTIALS",
     "WEIR_EDGE_SIGNING_KEY",
+    "GUEST_KEY",
 ];
 
 /// Secrets and their names.
