@@ -107,7 +107,7 @@ fn bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} calls, {eta} left");
     let bar = ProgressBar::new(0);
-    style.map_or(ProgressBar::hidden(), |style| bar.with_style(style))
+    style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
 }
 
 fn answer(found: &ByAccount, posted: Vec<CreditRow>, is_posting: bool) -> Result<Answer, Error> {
