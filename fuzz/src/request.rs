@@ -3,12 +3,16 @@
 //! The first byte chooses the operation; a line break parts the query from the body.
 
 use meter::request::{Parts, SubjectKind, Wanted, read};
-use meter::route::Operation;
+use meter::route::{Operation, Provider};
 
 /// Reads the bytes as a request.
 pub fn check(bytes: &[u8]) {
     let Some((&which, rest)) = bytes.split_first() else { return };
     let operation = Operation::ALL[usize::from(which) % Operation::ALL.len()];
+    if operation.provider() != Provider::Coze {
+        // Dify's requests are read by rules of their own.
+        return;
+    }
     let at = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     let (query, body) = rest.split_at(at);
     let Ok(query) = std::str::from_utf8(query) else { return };

@@ -35,6 +35,7 @@ fn code(status: u16) -> &'static str {
         401 => "unauthorized",
         402 => "provider_quota_exceeded",
         403 => "forbidden",
+        // A host that is not served is as unknown here as a path is.
         404 | 421 => "not_found",
         413 => "file_too_large",
         429 => "too_many_requests",
