@@ -88,6 +88,7 @@ impl Opinion {
             key: attempt.as_ref().map(|attempt| attempt.key.clone()),
             used: None,
             billed,
+            is_billed_whole: false,
             admitted_at: now,
             seen_at: now,
             is_left_alone: false,
@@ -95,6 +96,7 @@ impl Opinion {
             ended: None,
             ended_at: now,
             settled_usage: None,
+            is_told_by_asking: false,
             sender: sender.clone(),
         };
         self.calls.insert(call.clone(), admitted);
@@ -109,6 +111,13 @@ impl Opinion {
     pub(super) fn billed(&self, execution: &UpstreamId) -> Option<Usage> {
         let usages = self.charged_for(execution).filter_map(|call| call.settled_usage);
         usages.reduce(Usage::plus)
+    }
+
+    /// Whether a resume of this execution was charged by what upstream said when the run was over: that
+    /// is every leg of it.
+    pub(super) fn is_billed_whole(&self, execution: &UpstreamId) -> bool {
+        let mut charged = self.charged_for(execution);
+        charged.any(|call| call.asked.resumes.is_some() && call.is_told_by_asking)
     }
 
     pub(super) fn go_on(

@@ -32,9 +32,10 @@ impl Opinion {
         let Report { status, mut observed } = report;
         if call.ended.is_none() {
             let is_told_twice = told == Told::ByReply && self.is_told_twice(id, &observed.ids);
-            let billed = self.billed_when_named(id, &observed.ids);
+            if !is_told_twice {
+                self.name(id, &observed.ids);
+            }
             let call = self.calls.get_mut(id).unwrap();
-            call.ids = call.ids.clone().or(observed.ids.clone());
             observed.usage = call.in_all(observed.usage, told);
             let mut outcome = decide(status, &observed, told, call.ids.can_be_asked());
             // An interrupt may be the very one that this resume is about to answer.
@@ -46,13 +47,16 @@ impl Opinion {
                 _ if is_told_twice => self.end(id, Ending::Released, None),
                 Outcome::AskLater => {
                     call.leave_alone(now.plus_ms(ASK_PAUSE_MAX_MS));
-                    call.billed = billed;
                     if observed.stage == Stage::AwaitsTools {
                         call.used = observed.usage.or(call.used);
                     }
                     return Settled::Open;
                 }
-                Outcome::Bill(reading) => self.end(id, Ending::Settled, reading.usage),
+                Outcome::Bill(reading) => {
+                    call.is_told_by_asking =
+                        reading.source == Source::Retrieved && call.asked.operation.counts_tokens();
+                    self.end(id, Ending::Settled, reading.usage);
+                }
                 Outcome::Release => self.end(id, Ending::Released, None),
                 Outcome::GiveUp => self.end(id, Ending::Expired, None),
             }
@@ -73,20 +77,22 @@ impl Opinion {
             return settled;
         }
         *self = before;
-        let billed = self.billed_when_named(id, &ids);
-        let call = self.calls.get_mut(id).unwrap();
-        call.billed = billed;
-        call.ids = call.ids.clone().or(ids);
-        call.seen_at = now;
+        self.name(id, &ids);
+        self.calls.get_mut(id).unwrap().seen_at = now;
         Settled::Open
     }
 
-    /// What was billed for a call's execution under others, now that these ids are known: a run that had
-    /// no name may have been resumed meanwhile.
-    pub(super) fn billed_when_named(&self, id: &CallId, told: &WorkIds) -> Option<Usage> {
+    /// These ids of a call's work are known now. A run that had no name may have been resumed, and billed
+    /// under other calls, meanwhile.
+    pub(super) fn name(&mut self, id: &CallId, told: &WorkIds) {
         let call = &self.calls[id];
         let named = told.execution.as_ref().filter(|_| call.ids.execution.is_none());
-        call.billed.or_else(|| named.and_then(|execution| self.billed(execution)))
+        let billed = named.and_then(|execution| self.billed(execution));
+        let whole = named.is_some_and(|execution| self.is_billed_whole(execution));
+        let call = self.calls.get_mut(id).unwrap();
+        call.billed = call.billed.or(billed);
+        call.is_billed_whole |= whole;
+        call.ids = call.ids.clone().or(told.clone());
     }
 
     /// How a call ended, when it is remembered.

@@ -42,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) used: Option<Usage>,
     /// What was billed for the earlier legs of the same execution.
     pub(crate) billed: Option<Usage>,
+    /// What was billed for them is the whole execution, with this call's own leg.
+    is_billed_whole: bool,
     pub(crate) admitted_at: UnixMs,
     /// The last sign of life.
     seen_at: UnixMs,
@@ -53,14 +55,17 @@ pub(crate) struct Call {
     ended_at: UnixMs,
     /// The usage it was settled with.
     settled_usage: Option<Usage>,
+    /// It is what upstream answered when it was asked.
+    is_told_by_asking: bool,
     pub(crate) sender: Sender,
 }
 
 impl Call {
     /// What it used in all, when upstream states so much of it or of its whole execution.
     fn in_all(&self, stated: Option<Usage>, told: Told) -> Option<Usage> {
-        let own = match (told, self.billed) {
-            (Told::ByAsking, Some(billed)) => stated.map(|stated| stated.less(billed)),
+        let is_of_all_legs = told == Told::ByAsking || self.is_billed_whole;
+        let own = match self.billed {
+            Some(billed) if is_of_all_legs => stated.map(|stated| stated.less(billed)),
             _ => stated,
         };
         own.map(|own| self.used.map_or(own, |used| own.larger(used)))
@@ -183,10 +188,8 @@ impl Opinion {
 
     fn note(&mut self, call: &CallId, ids: WorkIds, now: UnixMs) {
         if self.calls.get(call).is_some_and(|call| call.ended.is_none()) {
-            let billed = self.billed_when_named(call, &ids);
+            self.name(call, &ids);
             let call = self.calls.get_mut(call).unwrap();
-            call.billed = billed;
-            call.ids = call.ids.clone().or(ids);
             call.seen_at = now;
             if !call.is_left_alone {
                 call.ask_by = now.plus_ms(QUIET_MAX_MS);
