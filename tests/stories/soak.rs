@@ -142,10 +142,11 @@ async fn what_upstream_charged_is_billed_each_once_and_to_the_token() {
     let (_stack, deaths) = killer.await.unwrap();
 
     all_told(&tester).await;
-    let charged = charged(&works_of(&tester, &subjects).await);
-    let owed: BTreeSet<&str> = charged.iter().map(|(call, _)| call.as_str()).collect();
-    // Quiet: until only those calls are open of which upstream knows nothing, or charged nothing.
-    let open = until_within(QUIET, "what upstream charged to be settled", async || {
+    // Quiet: until only those calls are open of which upstream knows nothing, or charged nothing. Work
+    // that ends when it is asked about is charged in the meantime.
+    let (open, charged) = until_within(QUIET, "what upstream charged to be settled", async || {
+        let charged = charged(&works_of(&tester, &subjects).await);
+        let owed: BTreeSet<&str> = charged.iter().map(|(call, _)| call.as_str()).collect();
         let health = tester.origin_as_admin("/health").await;
         let journals = health["journals"].as_array().unwrap();
         let behind: u64 = journals.iter().filter_map(|journal| journal["behind"].as_u64()).sum();
@@ -156,7 +157,7 @@ async fn what_upstream_charged_is_billed_each_once_and_to_the_token() {
             is_named || owed.contains(call["call_id"].as_str().unwrap())
         };
         let is_quiet = behind == 0 && open["complete"] == true && !calls.iter().any(is_owed);
-        is_quiet.then_some(calls)
+        is_quiet.then_some((calls, charged))
     })
     .await;
     let oldest = open.iter().filter_map(|call| call["age_ms"].as_u64()).max().unwrap_or_default();
