@@ -76,7 +76,7 @@ async fn a_stream_ends_with_what_it_cost_for_callers_who_ask() {
 async fn a_stream_that_breaks_off_tells_no_balance() {
     let tester = Tester::new("notices of cut streams");
     let bot = tester.subject(1);
-    tester.behave(&bot, json!({"pace": {"cut_after_bytes": 300}})).await;
+    tester.behave(&bot, json!({"pace": {"cut_after_bytes": 900}})).await;
     let request = tester.ask(reqwest::Method::POST, "/v3/chat").header("weir-events", "balance");
     let reply = request.json(&chat(&bot, true, "hello")).send().await.unwrap();
     assert!(!reply.text().await.unwrap_or_default().contains("balance_updated"));
