@@ -149,7 +149,7 @@ async fn what_has_no_route_reaches_nobody() {
         (Method::POST, "/v3/%63hat"),
         (Method::GET, "/v3/chat"),
         (Method::POST, "/v1/workflow/run2"),
-        (Method::POST, "/api/permission/oauth2/tokens"),
+        (Method::POST, "/api/permission/oauth2"),
         (Method::GET, "/_weir/journals/j0"),
     ] {
         let reply = tester.ask(method.clone(), path).body("{}").send().await.unwrap();
