@@ -26,7 +26,7 @@ impl Browser {
         let (status, headers, _) = browser.post("/console/login", &form).await;
         assert_eq!((status, headers[LOCATION].to_str().unwrap()), (303, "/console/calls"));
         let cookie = headers[SET_COOKIE].to_str().unwrap();
-        browser.cookie = cookie.split(';').next().unwrap().to_owned();
+        cookie.split(';').next().unwrap().clone_into(&mut browser.cookie);
         browser
     }
 
@@ -49,8 +49,11 @@ impl Browser {
     ) -> (u16, HeaderMap, String) {
         let mut body = String::new();
         for (name, value) in form {
-            let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            body = format!("{body}{name}={value}&");
+            body = format!("{body}{name}=");
+            for byte in value.bytes() {
+                body = format!("{body}%{byte:02X}");
+            }
+            body.push('&');
         }
         let request =
             self.client.post(format!("{}{path}", self.url)).header("cookie", &self.cookie);
