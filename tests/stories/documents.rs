@@ -65,16 +65,26 @@ fn named(page: &str) -> impl Iterator<Item = &str> {
     quoted.filter(|text| text.contains("::") && text.matches('_').count() > 1)
 }
 
-#[test]
-fn the_threat_model_names_tests_that_exist() {
+/// Each test that a page names exists, and the page names at least so many.
+fn check(page: &str, named_min: usize) {
     let tests = tests();
     assert!(tests.len() > 400, "only {} tests were found", tests.len());
-    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let page = std::fs::read_to_string(root().join(page)).unwrap();
     let shortened = |name: &&str| name.ends_with('…');
     let missing: Vec<_> = named(&page)
         .filter(|name| !shortened(name))
         .filter(|name| !tests.contains(*name))
         .collect();
     assert_eq!(missing, [""; 0]);
-    assert!(named(&page).count() > 15);
+    assert!(named(&page).count() > named_min);
+}
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    check("docs/security.md", 15);
+}
+
+#[test]
+fn every_pitfall_and_every_paid_call_names_stories_that_exist() {
+    check("docs/pitfalls.md", 50);
 }
