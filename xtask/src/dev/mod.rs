@@ -18,7 +18,7 @@ use crate::edge::run;
 use crate::postgres::{self, Keep};
 use crate::process::port;
 use crate::programs::programs;
-use crate::stack::{Plan, STAND_IN_TOKEN, Stack, Upstream};
+use crate::stack::{Detours, Plan, STAND_IN_TOKEN, Stack, Upstream};
 use crate::{cache, project, random, report};
 
 const COZE_URL: &str = "https://api.coze.cn";
@@ -127,6 +127,9 @@ fn plan(
         scratch: None,
         keep: Keep::Data,
         database_url,
+        postgres_folder: None,
+        postgres_port: port::free()?,
+        detours: Detours::default(),
         upstream,
         secrets,
         edge_port: wished(options.port)?,

@@ -43,12 +43,16 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server on the data in `folder/postgres`, which is made if need be.
     pub fn start(folder: &Path, keep: Keep) -> Result<Self> {
+        Self::start_at(port::free()?, folder, keep)
+    }
+
+    /// The same on this port.
+    pub fn start_at(port: u16, folder: &Path, keep: Keep) -> Result<Self> {
         let installed = install::install()?;
         let data = installed.data_folder(folder)?;
         if !data.join("PG_VERSION").exists() {
             create_cluster(&installed, &data)?;
         }
-        let port = port::free()?;
         let login = Login {
             port,
             role: ROLE.to_owned(),
@@ -88,6 +92,11 @@ impl Postgres {
     /// The address of the database that is there from the start.
     pub fn url(&self) -> String {
         self.login.url()
+    }
+
+    /// The same by way of another port of this machine, behind which somebody passes on what comes.
+    pub fn url_by(&self, port: u16) -> String {
+        Login { port, ..self.login.clone() }.url()
     }
 
     /// Runs the statements of a script, all of them or none.

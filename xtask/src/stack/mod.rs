@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use self::plan::{Plan, Upstream};
+pub use self::plan::{Detours, Plan, Upstream};
 use crate::command;
 use crate::edge::run;
 use crate::postgres::Postgres;
@@ -51,6 +51,7 @@ pub struct Stack {
     programs: Programs,
     edge_settings: run::Settings,
     origin_settings: origin::Settings,
+    edge_url: String,
     origin_url: String,
     upstream_url: String,
     edge_port: u16,
@@ -78,6 +79,10 @@ pub struct Key {
     pub key: String,
 }
 
+fn local(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
 impl Stack {
     /// Builds what changed, starts everything and waits until all of it answers.
     pub fn start(plan: Plan) -> Result<Self> {
@@ -86,11 +91,17 @@ impl Stack {
         fs::create_dir_all(&folder)?;
         let log_folder = folder.join("log");
 
-        let postgres = match plan.database_url {
-            Some(_) => None,
-            None => Some(Postgres::start(&folder, plan.keep)?),
+        let postgres = if plan.database_url.is_some() {
+            None
+        } else {
+            let data = plan.postgres_folder.as_ref().unwrap_or(&folder);
+            Some(Postgres::start_at(plan.postgres_port, data, plan.keep)?)
         };
-        let database_url = plan.database_url.or_else(|| postgres.as_ref().map(Postgres::url));
+        let own_url = |postgres: &Postgres| match plan.detours.postgres {
+            Some(port) => postgres.url_by(port),
+            None => postgres.url(),
+        };
+        let database_url = plan.database_url.or_else(|| postgres.as_ref().map(own_url));
 
         let (upstream, upstream_url) = match plan.upstream {
             Upstream::Elsewhere { url } => (None, url),
@@ -103,7 +114,7 @@ impl Stack {
                 let ready = move || probe::listens(port);
                 let mut process = Process::new("upstream", command, &log_folder, ready);
                 process.start()?;
-                (Some(process), format!("http://127.0.0.1:{port}"))
+                (Some(process), local(port))
             }
         };
 
@@ -116,7 +127,7 @@ impl Stack {
         secrets.entry("WEIR_EDGE_SIGNING_KEY").or_insert(edge_key);
         let edge_settings = run::Settings {
             port: plan.edge_port,
-            upstream_url: upstream_url.clone(),
+            upstream_url: plan.detours.upstream.map_or_else(|| upstream_url.clone(), local),
             secrets,
             public_keys: origin::public_keys(&signing_key)?,
             variables: plan.edge_variables,
@@ -126,7 +137,7 @@ impl Stack {
 
         let settings = origin::Settings {
             database_url: database_url.context("a plan without a database starts one")?,
-            edge_url: format!("http://127.0.0.1:{}", plan.edge_port),
+            edge_url: local(plan.detours.edge.unwrap_or(plan.edge_port)),
             signing_key,
             listen: format!("127.0.0.1:{}", plan.origin_port),
             pull_interval_ms: plan.pull_interval_ms,
@@ -145,6 +156,7 @@ impl Stack {
             postgres,
             programs,
             edge_settings,
+            edge_url: local(plan.edge_port),
             origin_url: format!("http://{}", settings.listen),
             origin_settings: settings,
             upstream_url,
@@ -157,7 +169,7 @@ impl Stack {
 
     /// Where callers go.
     pub fn edge_url(&self) -> &str {
-        &self.origin_settings.edge_url
+        &self.edge_url
     }
 
     /// Where the books are shown.

@@ -28,6 +28,18 @@ pub enum Upstream {
     },
 }
 
+/// Ports of this machine by which parts reach each other, where that is not the part's own port. Behind
+/// each somebody passes on what comes, or does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detours {
+    /// From the edge to upstream.
+    pub upstream: Option<u16>,
+    /// From the origin to the edge.
+    pub edge: Option<u16>,
+    /// From the origin to the database.
+    pub postgres: Option<u16>,
+}
+
 /// What a stack is started with.
 pub struct Plan {
     /// Where data and logs go.
@@ -38,6 +50,12 @@ pub struct Plan {
     pub keep: Keep,
     /// A database that runs already, instead of one of our own.
     pub database_url: Option<String>,
+    /// Where the data of our own database goes, when that is not in `folder`.
+    pub postgres_folder: Option<PathBuf>,
+    /// Where our own database listens.
+    pub postgres_port: u16,
+    /// Who reaches whom by another way.
+    pub detours: Detours,
     /// Where calls end up.
     pub upstream: Upstream,
     /// What the edge goes upstream with: secrets by their names. A stand-in's token goes without
@@ -68,6 +86,9 @@ impl Plan {
             scratch: Some(scratch),
             keep: Keep::Nothing,
             database_url: None,
+            postgres_folder: None,
+            postgres_port: port::free()?,
+            detours: Detours::default(),
             upstream: Upstream::StandIn { port: port::free()? },
             secrets: Secrets::new(),
             edge_port: port::free()?,
