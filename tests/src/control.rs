@@ -98,12 +98,12 @@ async fn subscribe(
     if let Err(problem) = subscription.check() {
         return refused(StatusCode::BAD_REQUEST, problem);
     }
-    upstream.change(|world| world.callbacks.subscribe(Some(subscription)));
+    upstream.change(|world| world.subscribe(Some(subscription)));
     StatusCode::NO_CONTENT.into_response()
 }
 
 async fn unsubscribe(State(upstream): State<Upstream>) -> StatusCode {
-    upstream.change(|world| world.callbacks.subscribe(None));
+    upstream.change(|world| world.subscribe(None));
     StatusCode::NO_CONTENT
 }
 

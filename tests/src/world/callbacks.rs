@@ -42,6 +42,9 @@ pub struct Subscription {
     /// How many output tokens the bill counts beyond what the wire told, per work.
     #[serde(default)]
     pub unseen_output: i64,
+    /// Tell what was charged before, too, as a bill that is downloaded does.
+    #[serde(default)]
+    pub from_the_start: bool,
 }
 
 fn one() -> u32 {

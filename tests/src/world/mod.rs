@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::callbacks::Callbacks;
+use self::callbacks::{Callbacks, Subscription};
 use self::chats::{Chats, Conversations};
 use self::executions::Executions;
 use self::files::Files;
@@ -167,6 +167,17 @@ impl World {
         };
         if let Some((conversation_id, message)) = self.chats.answer_of(chat, ending) {
             self.conversations.say(&conversation_id, message);
+        }
+    }
+
+    /// From now on charges are told there; `None` ends it.
+    pub(crate) fn subscribe(&mut self, subscription: Option<Subscription>) {
+        let from_the_start = subscription.as_ref().is_some_and(|it| it.from_the_start);
+        self.callbacks.subscribe(subscription);
+        if from_the_start {
+            for job in self.works.all().filter(|job| job.work.billable) {
+                self.callbacks.owe(&job.work);
+            }
         }
     }
 
