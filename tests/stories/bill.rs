@@ -18,18 +18,18 @@ static SHARED: LazyLock<Mutex<Stack>> = LazyLock::new(|| Mutex::new(billed_stack
 
 /// A stack whose calls are stamped, and whose origin takes upstream's callbacks.
 pub(crate) fn billed_stack() -> Stack {
-    billed_stack_with(Vec::new())
+    Stack::start(billed_plan(QUIET_MS)).expect("a running stack")
 }
 
-fn billed_stack_with(variables: Vec<(&'static str, String)>) -> Stack {
+/// What the parts of such a stack are told.
+pub(crate) fn billed_plan(quiet_ms: u64) -> Plan {
     let mut plan = Plan::for_test().expect("a free port");
-    plan.edge_variables = variables;
     plan.edge_variables.push(("COZE_DEVICE_INFO", "on".to_owned()));
     plan.origin_variables = vec![
         ("WEIR_CALLBACK_SECRET", SECRET.to_owned()),
-        ("WEIR_BILL_QUIET_MS", QUIET_MS.to_string()),
+        ("WEIR_BILL_QUIET_MS", quiet_ms.to_string()),
     ];
-    Stack::start(plan).expect("a running stack")
+    plan
 }
 
 fn shared() -> MutexGuard<'static, Stack> {

@@ -10,6 +10,9 @@ mod clients; // the official libraries
 mod rsa_pair; // keys of OAuth apps
 
 mod agreement; // what upstream charged = what was billed
+mod counting; // the same, call by call, after a storm
+mod load; // many mixed calls
+mod detour; // a way on which things go wrong
 
 mod whole_path; // one call of each kind, by the official libraries
 mod calls; // every billable call of the contract
@@ -35,4 +38,5 @@ mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod bill; // upstream's own bill
 mod soak; // all of it at once
+mod storm; // and everything else that breaks
 mod documents; // what the documents say of the tests

@@ -84,10 +84,16 @@ impl Tester {
 
     /// The billable works that the stand-in accepted for a bot or a workflow.
     pub(crate) async fn works(&self, subject: &str) -> Vec<Value> {
+        self.works_of(&[subject.to_owned()]).await
+    }
+
+    /// The same for several of them.
+    pub(crate) async fn works_of(&self, subjects: &[String]) -> Vec<Value> {
         let url = format!("{}/_standin/works", self.upstream);
         let page: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         let works = page["works"].as_array().unwrap().clone();
-        works.into_iter().filter(|work| work["subject"] == subject).collect()
+        let is_meant = |work: &Value| subjects.iter().any(|subject| work["subject"] == *subject);
+        works.into_iter().filter(is_meant).collect()
     }
 
     /// A request to the edge with the story's key.
