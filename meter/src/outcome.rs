@@ -71,6 +71,14 @@ pub enum Told {
     ByAsking,
 }
 
+/// Whether a status is the word of a gateway on the way that lost sight of the request: upstream may have
+/// it and do the work. 502 and 504 are any gateway's (RFC 9110 §15.6.3, §15.6.5); 520 and 524 are what
+/// Cloudflare answers to a Worker in place of an upstream that broke off or went silent after it had
+/// taken the request (Cloudflare's "5xx errors" page).
+pub const fn is_gateways(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520 | 524)
+}
+
 /// Decides what a reply means for the call's hold.
 ///
 /// `status` is the HTTP status, or `None` when no reply came at all. `can_ask` says whether enough ids
@@ -86,6 +94,8 @@ pub fn decide(status: Option<u16>, observed: &Observed, told: Told, can_ask: boo
         Some(usage) => Reading { usage: Some(usage), source },
         None => Reading { usage: None, source: Source::Missing },
     });
+    // Such an answer says as little as none.
+    let status = status.filter(|status| !is_gateways(*status));
     let http_failed = status.is_none_or(|status| status >= 400);
     if told == Told::ByAsking && (http_failed || observed.stage == Stage::Unknown) {
         // The question failed, which says nothing about the work.
@@ -155,7 +165,7 @@ mod tests {
         reply(200, Stage::Failed, None, Outcome::Release, Outcome::Release);
         reply(200, Stage::Failed, Some(0), Outcome::Release, Outcome::Release);
         reply(200, Stage::Failed, Some(9), reported, reported);
-        for status in [400, 401, 429, 500, 504] {
+        for status in [400, 401, 429, 500, 503] {
             for stage in Stage::ALL {
                 reply(status, stage, None, Outcome::Release, Outcome::Release);
                 reply(status, stage, Some(9), reported, reported);
@@ -191,6 +201,16 @@ mod tests {
         let nothing = Observed::nothing();
         assert_eq!(decide(None, &nothing, Told::ByReply, true), Outcome::AskLater);
         assert_eq!(decide(None, &nothing, Told::ByReply, false), Outcome::GiveUp);
+    }
+
+    #[test]
+    fn a_gateway_that_lost_sight_of_the_request_says_nothing_about_the_work() {
+        let reported = bill(Some(9), Source::Reported);
+        for status in [502, 504, 520, 524] {
+            reply(status, Stage::Unknown, None, Outcome::AskLater, Outcome::GiveUp);
+            reply(status, Stage::Failed, None, Outcome::Release, Outcome::Release);
+            reply(status, Stage::Failed, Some(9), reported, reported);
+        }
     }
 
     #[test]

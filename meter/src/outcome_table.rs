@@ -17,6 +17,8 @@ pub enum Http {
     Success,
     /// An answer of 400 or above.
     Failure,
+    /// One of them that a gateway gives when it lost sight of the request.
+    Gateway,
 }
 
 /// What was observed of the usage.
@@ -51,7 +53,7 @@ pub struct Row {
 pub const HEADING: [&str; 6] = ["told by", "HTTP", "stage", "usage", "can ask", "outcome"];
 
 impl Http {
-    const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::None];
+    const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Gateway, Self::None];
 
     /// Any one status of the kind stands for all of them.
     const fn status(self) -> Option<u16> {
@@ -59,6 +61,7 @@ impl Http {
             Self::None => None,
             Self::Success => Some(200),
             Self::Failure => Some(500),
+            Self::Gateway => Some(504),
         }
     }
 
@@ -67,6 +70,7 @@ impl Http {
             Self::None => "no answer",
             Self::Success => "success",
             Self::Failure => "failure",
+            Self::Gateway => "gateway",
         }
     }
 }

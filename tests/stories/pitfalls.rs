@@ -46,6 +46,24 @@ async fn a_run_cut_off_before_it_has_a_name_costs_nothing_and_is_listed() {
     assert_eq!(calls[0]["source"], "missing");
 }
 
+/// Pitfall 16: a gateway before upstream gives up on a run that may go on. Its page passes unchanged, and
+/// what became of the run is not taken for a failure; another 5xx is upstream's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_gives_up_says_nothing_about_the_run() {
+    let tester = Tester::new("pitfall 16, gateways");
+    let (timed_out, failed) = (tester.subject(1), tester.subject(2));
+    for (workflow, status) in [(&timed_out, 504), (&failed, 500)] {
+        tester.behave(workflow, json!({"refuse": {"http_status": status, "body": "html"}})).await;
+        let reply = tester.call("/v1/workflow/run", &run(workflow)).await;
+        assert_eq!(reply.status(), status);
+        assert!(reply.text().await.unwrap().contains("<html"));
+    }
+    let calls = tester.calls(2).await;
+    let endings = calls.iter().map(|call| (&call["subject"], &call["ending"]));
+    let expected = [(&json!(timed_out), &json!("expired")), (&json!(failed), &json!("released"))];
+    assert_eq!(endings.collect::<Vec<_>>(), expected);
+}
+
 /// Pitfall 17: an error in the middle of a stream, with and without what was used until then.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_in_the_middle_of_a_stream_is_billed_only_by_what_upstream_says() {

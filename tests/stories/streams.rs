@@ -93,7 +93,7 @@ async fn what_upstream_refuses_passes_unchanged_and_costs_nothing() {
         (429, "json", 4013),
         (500, "json", 5000),
         (500, "empty", 0),
-        (502, "html", 0),
+        (503, "html", 0),
     ]) {
         let subject = tester.subject(number);
         let refuse = json!({"refuse": {"http_status": http_status, "body": body, "code": code}});
