@@ -5,6 +5,7 @@ use meter::credential::Sender;
 use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
 use meter::journal::{Admission, Admitted, Entrance, IDEMPOTENCY_KEEP_MS, Kept, QUIET_MAX_MS};
 use meter::money::Nanos;
+use meter::outcome::Source;
 use meter::refusal::Reason;
 use meter::time::UnixMs;
 use meter::usage::{Usage, WorkIds};
@@ -96,7 +97,7 @@ impl Opinion {
             ended: None,
             ended_at: now,
             settled_usage: None,
-            is_told_by_asking: false,
+            settled_by: None,
             sender: sender.clone(),
         };
         self.calls.insert(call.clone(), admitted);
@@ -116,8 +117,10 @@ impl Opinion {
     /// Whether a resume of this execution was charged by what upstream said when the run was over: that
     /// is every leg of it.
     pub(super) fn is_billed_whole(&self, execution: &UpstreamId) -> bool {
-        let mut charged = self.charged_for(execution);
-        charged.any(|call| call.asked.resumes.is_some() && call.is_told_by_asking)
+        let is_of_all_legs = |call: &Call| {
+            call.asked.resumes.is_some() && call.settled_by == Some(Source::Retrieved)
+        };
+        self.charged_for(execution).any(is_of_all_legs)
     }
 
     pub(super) fn go_on(

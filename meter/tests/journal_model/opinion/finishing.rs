@@ -53,8 +53,8 @@ impl Opinion {
                     return Settled::Open;
                 }
                 Outcome::Bill(reading) => {
-                    call.is_told_by_asking =
-                        reading.source == Source::Retrieved && call.asked.operation.counts_tokens();
+                    let counts_tokens = call.asked.operation.counts_tokens();
+                    call.settled_by = counts_tokens.then_some(reading.source);
                     self.end(id, Ending::Settled, reading.usage);
                 }
                 Outcome::Release => self.end(id, Ending::Released, None),

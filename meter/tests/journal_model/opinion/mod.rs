@@ -15,7 +15,7 @@ use meter::entry::Ending;
 use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
 use meter::journal::{ASK_PAUSE_MAX_MS, Change, IdempotencyKey, Kept, QUIET_MAX_MS};
 use meter::money::Nanos;
-use meter::outcome::Told;
+use meter::outcome::{Source, Told};
 use meter::price::{PriceBook, Terms};
 use meter::request::Asked;
 use meter::time::UnixMs;
@@ -55,8 +55,8 @@ pub(crate) struct Call {
     ended_at: UnixMs,
     /// The usage it was settled with.
     settled_usage: Option<Usage>,
-    /// It is what upstream answered when it was asked.
-    is_told_by_asking: bool,
+    /// Who told of it, unless nobody had to.
+    settled_by: Option<Source>,
     pub(crate) sender: Sender,
 }
 
@@ -153,7 +153,7 @@ impl Opinion {
                 Reply::GoesOn(self.go_on(&account, &key, &chat_id(call), now))
             }
             Command::Note(call, work) => {
-                self.note(&call_id(call), ids(call, work), now);
+                self.note(&call_id(call), &ids(call, work), now);
                 Reply::Done
             }
             Command::Settle(call, said) => {
@@ -186,9 +186,9 @@ impl Opinion {
         }
     }
 
-    fn note(&mut self, call: &CallId, ids: WorkIds, now: UnixMs) {
+    fn note(&mut self, call: &CallId, ids: &WorkIds, now: UnixMs) {
         if self.calls.get(call).is_some_and(|call| call.ended.is_none()) {
-            self.name(call, &ids);
+            self.name(call, ids);
             let call = self.calls.get_mut(call).unwrap();
             call.seen_at = now;
             if !call.is_left_alone {
