@@ -36,6 +36,7 @@ mod refusals; // who is not let in, and what is not let through
 mod hostile; // requests that are not what they should be
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
+mod away; // the origin, for days
 mod bill; // upstream's own bill
 mod soak; // all of it at once
 mod storm; // and everything else that breaks
