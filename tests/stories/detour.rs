@@ -26,12 +26,16 @@ pub(crate) enum Way {
     Halved,
     /// Connections stay open, and nothing is passed on.
     Blocked,
+    /// Connections that are there go on; those that come wait.
+    Held,
 }
 
 /// A port of this machine behind which somebody passes on what comes.
 pub(crate) struct Detour {
     pub(crate) port: u16,
     way: watch::Sender<Way>,
+    /// How many connections are passed on.
+    carried: watch::Receiver<usize>,
 }
 
 impl Detour {
@@ -39,12 +43,19 @@ impl Detour {
     pub(crate) async fn open(port: u16, to: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let (way, watched) = watch::channel(Way::Open);
-        tokio::spawn(serve(listener, to, watched));
-        Self { port, way }
+        let (carrying, carried) = watch::channel(0);
+        tokio::spawn(serve(listener, to, watched, carrying));
+        Self { port, way, carried }
     }
 
     pub(crate) fn set(&self, way: Way) {
         self.way.send_replace(way);
+    }
+
+    /// Lets nobody in any more, and waits until those who are in have left.
+    pub(crate) async fn hold(&mut self) {
+        self.set(Way::Held);
+        self.carried.wait_for(|carried| *carried == 0).await.unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,7 +63,12 @@ impl Detour {
     }
 }
 
-async fn serve(listener: TcpListener, to: u16, mut way: watch::Receiver<Way>) {
+async fn serve(
+    listener: TcpListener,
+    to: u16,
+    mut way: watch::Receiver<Way>,
+    carrying: watch::Sender<usize>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -60,18 +76,27 @@ async fn serve(listener: TcpListener, to: u16, mut way: watch::Receiver<Way>) {
             Err(_) = way.wait_for(|_| false) => return,
         };
         let Ok((near, _)) = accepted else { continue };
-        let way = way.clone();
+        let (mut way, carrying) = (way.clone(), carrying.clone());
         tokio::spawn(async move {
-            let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await else { return };
-            // Small pieces must not be gathered by the kernel.
-            let _ = (near.set_nodelay(true), far.set_nodelay(true));
-            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-            // When one direction is cut, so is the other.
-            tokio::select! {
-                () = carry(near_in, far_out, way.clone()) => {}
-                () = carry(far_in, near_out, way) => {}
+            if way.wait_for(|way| *way != Way::Held).await.is_err() {
+                return;
             }
+            carrying.send_modify(|carried| *carried += 1);
+            pass_on(near, to, way).await;
+            carrying.send_modify(|carried| *carried -= 1);
         });
+    }
+}
+
+async fn pass_on(near: TcpStream, to: u16, way: watch::Receiver<Way>) {
+    let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await else { return };
+    // Small pieces must not be gathered by the kernel.
+    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+    // When one direction is cut, so is the other.
+    tokio::select! {
+        () = carry(near_in, far_out, way.clone()) => {}
+        () = carry(far_in, near_out, way) => {}
     }
 }
 
@@ -89,7 +114,7 @@ async fn carry(
         let now = *way.borrow_and_update();
         let passed = match now {
             _ if count == 0 => return,
-            Way::Open => count,
+            Way::Open | Way::Held => count,
             Way::Dropped => return,
             Way::Slow(by) => {
                 tokio::time::sleep(by).await;

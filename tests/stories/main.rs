@@ -37,6 +37,7 @@ mod hostile; // requests that are not what they should be
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod away; // the origin, for days
+mod upgrade; // other versions, while calls go on
 mod bill; // upstream's own bill
 mod soak; // all of it at once
 mod storm; // and everything else that breaks

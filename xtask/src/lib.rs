@@ -18,4 +18,5 @@ pub mod dev; // `cargo xtask dev`
 pub mod prepare; // `cargo xtask prepare`
 pub mod check; // `cargo xtask check`
 pub mod test; // `cargo xtask test`
+pub mod upgrade; // `cargo xtask test-upgrade`
 pub mod fuzz; // `cargo xtask fuzz`

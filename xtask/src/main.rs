@@ -15,6 +15,7 @@ use xtask::prepare::prepare;
 use xtask::scratch::Scratch;
 use xtask::test::test;
 use xtask::tools::npm::npm;
+use xtask::upgrade::upgrade;
 use xtask::{command, project, report};
 
 const ENVIRONMENT: &str = "\
@@ -61,6 +62,11 @@ enum Verb {
     /// Check and test everything, from nothing: `check`, `prepare --check`, the Worker's build, a dry
     /// run of its deployment, all tests, and the end-to-end stories on running processes.
     Test,
+    /// Test upgrades from an earlier revision, part by part and back, with calls going on.
+    TestUpgrade {
+        /// What is upgraded from: anything that git knows as a commit.
+        from: String,
+    },
     /// Write down in `.sqlx` what the origin's queries mean, so that builds need no database.
     Prepare {
         /// Change nothing: fail if `.sqlx` is not up to date.
@@ -119,6 +125,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Dev { fresh, upstream, port } => dev(&Options { fresh, upstream, port }),
         Verb::Check => check(),
         Verb::Test => test(),
+        Verb::TestUpgrade { from } => upgrade(&from),
         Verb::Prepare { check } => prepare(check),
         Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
         Verb::WithPostgres { command } => with_postgres(&command),
@@ -132,6 +139,7 @@ fn perform(verb: Verb) -> Result<()> {
                 public_keys,
                 // What else there is comes from our own environment.
                 variables: Vec::new(),
+                checkout: project::root().to_owned(),
             };
             let folder = project::root().join(".weir/edge");
             command::run(&mut run::command(&npm()?.workerd(), &folder, &settings)?)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::edge::build::{Mode, build};
 use crate::tools::npm::npm;
-use crate::{command, report};
+use crate::{command, project, report};
 
 /// Where they are.
 #[derive(Clone)]
@@ -18,6 +18,27 @@ pub struct Programs {
     pub stand_in: PathBuf,
     /// The runtime of the edge, whose Worker is built as well.
     pub workerd: PathBuf,
+}
+
+/// A version of the product that is compiled: the Worker in `build/`, and the origin.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The checkout that it was compiled in.
+    pub checkout: PathBuf,
+    /// The origin and its command line.
+    pub weir: PathBuf,
+}
+
+impl Build {
+    /// What was compiled in a checkout, into the usual places.
+    pub fn in_checkout(checkout: &Path) -> Self {
+        Self { checkout: checkout.to_owned(), weir: checkout.join("target/debug/weir") }
+    }
+
+    /// This checkout's.
+    pub fn this() -> Result<Self> {
+        Ok(Self { checkout: project::root().to_owned(), weir: programs()?.weir })
+    }
 }
 
 /// Compiles what changed. The first call in a process does it, the others wait and share.

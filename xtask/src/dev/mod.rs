@@ -130,6 +130,7 @@ fn plan(
         postgres_folder: None,
         postgres_port: port::free()?,
         detours: Detours::default(),
+        build: None,
         upstream,
         secrets,
         edge_port: wished(options.port)?,

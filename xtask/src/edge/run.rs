@@ -9,7 +9,6 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::process::{Process, probe};
-use crate::project;
 
 /// Every secret that the edge may be told.
 pub const SECRETS: [&str; 7] = [
@@ -37,6 +36,8 @@ pub struct Settings {
     pub public_keys: String,
     /// Further variables by name, such as `COZE_DEVICE_INFO`.
     pub variables: Vec<(&'static str, String)>,
+    /// The checkout whose Worker it is.
+    pub checkout: PathBuf,
 }
 
 /// The secrets that this program's environment holds.
@@ -61,7 +62,7 @@ pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Com
     let mut command = Command::new(workerd);
     command
         .arg("serve")
-        .arg(config())
+        .arg(config(&settings.checkout))
         .arg(format!("--socket-addr=http=127.0.0.1:{}", settings.port))
         .arg(format!("--directory-path=journals={}", journals.display()))
         .env("UPSTREAM_URL", &settings.upstream_url)
@@ -78,17 +79,18 @@ pub fn command(workerd: &Path, folder: &Path, settings: &Settings) -> Result<Com
     Ok(command)
 }
 
-fn config() -> PathBuf {
-    project::root().join("edge/workerd.capnp")
+fn config(checkout: &Path) -> PathBuf {
+    checkout.join("edge/workerd.capnp")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project;
 
     #[test]
     fn every_secret_is_a_binding() {
-        let config = fs::read_to_string(config()).unwrap();
+        let config = fs::read_to_string(config(project::root())).unwrap();
         for name in SECRETS {
             assert!(config.contains(&format!(r#"name = "{name}", fromEnvironment = "{name}""#)));
         }
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn workerd_and_wrangler_run_the_worker_by_the_same_date() {
-        let config = fs::read_to_string(config()).unwrap();
+        let config = fs::read_to_string(config(project::root())).unwrap();
         let wrangler = fs::read_to_string(project::root().join("wrangler.toml")).unwrap();
         let date = wrangler.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
         assert!(config.contains(&format!("compatibilityDate = {}", date.unwrap())));

@@ -22,7 +22,7 @@ use crate::command;
 use crate::edge::run;
 use crate::postgres::Postgres;
 use crate::process::{Process, probe};
-use crate::programs::{Programs, programs};
+use crate::programs::{Build, Programs, programs};
 use crate::scratch::Scratch;
 
 /// Whose answer says that a key is let in.
@@ -86,7 +86,9 @@ fn local(port: u16) -> String {
 impl Stack {
     /// Builds what changed, starts everything and waits until all of it answers.
     pub fn start(plan: Plan) -> Result<Self> {
-        let programs = programs()?;
+        let mut programs = programs()?;
+        let build = plan.build.map_or_else(Build::this, Ok)?;
+        programs.weir.clone_from(&build.weir);
         let folder = plan.folder;
         fs::create_dir_all(&folder)?;
         let log_folder = folder.join("log");
@@ -131,6 +133,7 @@ impl Stack {
             secrets,
             public_keys: origin::public_keys(&signing_key)?,
             variables: plan.edge_variables,
+            checkout: build.checkout,
         };
         let mut edge = run::process(&programs.workerd, &folder, &edge_settings)?;
         edge.start()?;
@@ -214,17 +217,13 @@ impl Stack {
     /// journals stay.
     pub fn change_secrets(&mut self, change: impl FnOnce(&mut run::Secrets)) -> Result<()> {
         change(&mut self.edge_settings.secrets);
-        self.edge.stop()?;
-        self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
-        self.edge.start()
+        self.restart_edge()
     }
 
     /// Gives the edge other public keys to verify with, which starts it anew.
     pub fn trust(&mut self, public_keys: &str) -> Result<()> {
         public_keys.clone_into(&mut self.edge_settings.public_keys);
-        self.edge.stop()?;
-        self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
-        self.edge.start()
+        self.restart_edge()
     }
 
     /// Gives the origin and the command line another signing key, and the public keys that are
@@ -233,6 +232,34 @@ impl Stack {
         signing_key.clone_into(&mut self.origin_settings.signing_key);
         self.origin_settings.variables.retain(|(name, _)| *name != "WEIR_PUBLIC_KEYS");
         self.origin_settings.variables.push(("WEIR_PUBLIC_KEYS", recognised.to_owned()));
+        self.restart_origin()
+    }
+
+    /// Puts another version of the edge in the place of the one that runs; the journals stay.
+    pub fn deploy_edge(&mut self, build: &Build) -> Result<()> {
+        self.edge_settings.checkout.clone_from(&build.checkout);
+        self.restart_edge()
+    }
+
+    /// Puts another version of the origin, and of its command line, in the place of the one that runs.
+    pub fn deploy_origin(&mut self, build: &Build) -> Result<()> {
+        self.programs.weir.clone_from(&build.weir);
+        // An earlier version finds a schema that it does not know, and leaves it as it is.
+        let migrated = self.weir(&["migrate"]);
+        let is_newest = Build::this()?.weir == build.weir;
+        if is_newest {
+            migrated?;
+        }
+        self.restart_origin()
+    }
+
+    fn restart_edge(&mut self) -> Result<()> {
+        self.edge.stop()?;
+        self.edge = run::process(&self.programs.workerd, &self.folder, &self.edge_settings)?;
+        self.edge.start()
+    }
+
+    fn restart_origin(&mut self) -> Result<()> {
         self.origin.stop()?;
         self.origin = origin::process(
             &self.programs.weir,

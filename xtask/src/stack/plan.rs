@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::edge::run::Secrets;
 use crate::postgres::Keep;
 use crate::process::port;
+use crate::programs::Build;
 use crate::random;
 use crate::scratch::Scratch;
 
@@ -56,6 +57,8 @@ pub struct Plan {
     pub postgres_port: u16,
     /// Who reaches whom by another way.
     pub detours: Detours,
+    /// Which version of edge and origin is started; this checkout's unless named.
+    pub build: Option<Build>,
     /// Where calls end up.
     pub upstream: Upstream,
     /// What the edge goes upstream with: secrets by their names. A stand-in's token goes without
@@ -89,6 +92,7 @@ impl Plan {
             postgres_folder: None,
             postgres_port: port::free()?,
             detours: Detours::default(),
+            build: None,
             upstream: Upstream::StandIn { port: port::free()? },
             secrets: Secrets::new(),
             edge_port: port::free()?,
