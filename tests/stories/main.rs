@@ -34,6 +34,7 @@ mod keys; // what keys allow, and how they are replaced
 mod revocation; // how soon a key is good no more
 mod refusals; // who is not let in, and what is not let through
 mod hostile; // requests that are not what they should be
+mod attacks; // connections that mean harm
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod away; // the origin, for days
