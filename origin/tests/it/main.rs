@@ -15,6 +15,7 @@ mod auditing;
 mod billing;
 mod commands;
 mod console;
+mod database;
 mod edge;
 mod explaining;
 mod facts;

@@ -1,7 +1,5 @@
 //! A tester: a database of its own, an edge, and the words in which tests are told.
 
-use std::env;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,12 +24,11 @@ use origin::signing::Signer;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
-};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool};
 use tokio::net::TcpListener;
 
+use crate::database::{Database, server};
 use crate::edge::FakeEdge;
 
 /// The journal that every account of a test lives in unless it says otherwise.
@@ -67,8 +64,7 @@ pub(crate) struct Tester {
     pub(crate) signer: Arc<Signer>,
     pub(crate) edge: FakeEdge,
     pub(crate) pulls: Arc<Edge>,
-    database: String,
-    server: PgConnectOptions,
+    _database: Database,
 }
 
 impl Tester {
@@ -77,16 +73,12 @@ impl Tester {
         let server = server();
         let mut connection = PgConnection::connect_with(&server).await.unwrap();
         let template = template(&mut connection, &server).await;
-        let database = draw::id("weir_it_").unwrap();
-        let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
-        connection.execute(AssertSqlSafe(create)).await.unwrap();
-        let options = server.clone().database(&database);
-        let database_url = options.to_url_lossy().to_string();
-        let pool = PgPoolOptions::new().connect_lazy_with(options);
+        let database = Database::create(Some(&template)).await;
+        let (pool, database_url) = (database.pool.clone(), database.url.clone());
         let signer = Arc::new(Signer::generate().unwrap());
         let edge = FakeEdge::start(signer.public()).await;
         let pulls = Arc::new(Edge::new(&edge.url, Arc::clone(&signer)).unwrap());
-        Self { pool, database_url, signer, edge, pulls, database, server }
+        Self { pool, database_url, signer, edge, pulls, _database: database }
     }
 
     /// An account in journal `j0` that starts with nothing.
@@ -252,15 +244,6 @@ pub(crate) async fn read(response: Response) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-/// The server that tests may use.
-fn server() -> PgConnectOptions {
-    let url = env::var("DATABASE_URL").expect(
-        "DATABASE_URL must name a Postgres server where tests may create databases; \
-         `cargo xtask test` provides one",
-    );
-    PgConnectOptions::from_str(&url).unwrap()
-}
-
 /// A database with all migrations, made once per schema and copied for each test.
 async fn template(connection: &mut PgConnection, server: &PgConnectOptions) -> String {
     let mut schema = Sha256::new();
@@ -285,23 +268,4 @@ async fn template(connection: &mut PgConnection, server: &PgConnectOptions) -> S
     }
     connection.execute("SELECT pg_advisory_unlock(20251121)").await.unwrap();
     name
-}
-
-impl Drop for Tester {
-    /// Drops the database, also when the test failed. A test's runtime may be gone by now, so this
-    /// takes one of its own.
-    fn drop(&mut self) {
-        let (server, database) = (self.server.clone(), self.database.clone());
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let mut connection = PgConnection::connect_with(&server).await?;
-                let drop = format!("DROP DATABASE {database} WITH (FORCE)");
-                connection.execute(AssertSqlSafe(drop)).await
-            })
-        });
-        if let Ok(Err(error)) = dropping.join() {
-            eprintln!("a test's database was left behind: {error}");
-        }
-    }
 }
