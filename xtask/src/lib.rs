@@ -7,6 +7,7 @@ pub mod command; // running other programs to their end
 pub mod cache; // what outlives a checkout
 pub mod tools; // programs from npm, and wasm-bindgen
 pub mod edge; // the Worker: built, and run on workerd
+pub mod steps; // what several steps came to
 pub mod process; // what runs beside us, and ends with us
 pub mod scratch; // folders that go when nobody needs them
 pub mod postgres; // a real database server
@@ -17,6 +18,7 @@ pub mod stack; // all of Weir on this machine
 pub mod dev; // `cargo xtask dev`
 pub mod prepare; // `cargo xtask prepare`
 pub mod check; // `cargo xtask check`
+pub mod test_postgres; // `cargo xtask test-postgres`
 pub mod test; // `cargo xtask test`
 pub mod upgrade; // `cargo xtask test-upgrade`
 pub mod fuzz; // `cargo xtask fuzz`

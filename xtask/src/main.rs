@@ -10,10 +10,11 @@ use xtask::dev::{Options, dev};
 use xtask::edge::build::{self, Mode};
 use xtask::edge::run::{self, Settings};
 use xtask::fuzz::fuzz;
-use xtask::postgres::{Keep, Postgres};
+use xtask::postgres::{Keep, Major, Postgres};
 use xtask::prepare::prepare;
 use xtask::scratch::Scratch;
 use xtask::test::test;
+use xtask::test_postgres::test_postgres;
 use xtask::tools::npm::npm;
 use xtask::upgrade::upgrade;
 use xtask::{command, project, report};
@@ -81,8 +82,17 @@ enum Verb {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_440))]
         minutes: u32,
     },
+    /// Run the origin's tests on each major version of Postgres that Weir runs on.
+    TestPostgres {
+        /// Only on this one; may be given several times.
+        #[arg(long, value_name = "N")]
+        major: Vec<Major>,
+    },
     /// Run a command with `DATABASE_URL` naming an empty Postgres that is gone afterwards.
     WithPostgres {
+        /// Its major version.
+        #[arg(long, value_name = "N", default_value_t = Major::NEWEST)]
+        major: Major,
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<OsString>,
@@ -128,7 +138,9 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::TestUpgrade { from } => upgrade(&from),
         Verb::Prepare { check } => prepare(check),
         Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
-        Verb::WithPostgres { command } => with_postgres(&command),
+        Verb::TestPostgres { major } if major.is_empty() => test_postgres(&Major::ALL),
+        Verb::TestPostgres { major } => test_postgres(&major),
+        Verb::WithPostgres { major, command } => with_postgres(major, &command),
         Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
         Verb::ServeEdge { port, upstream, public_keys } => {
             build::build(Mode::Worker)?;
@@ -147,9 +159,9 @@ fn perform(verb: Verb) -> Result<()> {
     }
 }
 
-fn with_postgres(command: &[OsString]) -> Result<()> {
+fn with_postgres(major: Major, command: &[OsString]) -> Result<()> {
     let [program, arguments @ ..] = command else { bail!("a command is needed") };
     let scratch = Scratch::new("postgres")?;
-    let postgres = Postgres::start(scratch.path(), Keep::Nothing)?;
+    let postgres = Postgres::start_major(major, scratch.path(), Keep::Nothing)?;
     command::run(command::plain(program).args(arguments).env("DATABASE_URL", postgres.url()))
 }

