@@ -53,4 +53,5 @@ pub mod reconcile;
 pub mod ledger;
 pub mod statement;
 pub mod bill;
+pub mod import;
 pub mod wire;

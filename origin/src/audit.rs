@@ -84,6 +84,7 @@ pub enum Act {
     PersonRemove,
     SessionBegin,
     SessionEnd,
+    ImportRun,
 }
 
 impl Act {
@@ -106,6 +107,7 @@ impl Act {
             Self::PersonRemove => "person.remove",
             Self::SessionBegin => "session.begin",
             Self::SessionEnd => "session.end",
+            Self::ImportRun => "import.run",
         }
     }
 }

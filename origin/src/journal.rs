@@ -120,6 +120,27 @@ pub async fn lock(connection: &mut PgConnection, name: &JournalName) -> Result<J
     row.ok_or_else(|| missing(name.as_str()))?.try_into()
 }
 
+/// Locks every journal's row until the transaction ends, in the order of their names.
+pub async fn lock_all(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT journal_id FROM journal ORDER BY journal_id FOR UPDATE")
+        .fetch_all(connection)
+        .await?;
+    Ok(())
+}
+
+/// How many accounts each journal has.
+pub async fn loads(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT j.journal_id, count(a.account_id) AS "accounts!"
+           FROM journal j LEFT JOIN account a USING (journal_id)
+           GROUP BY j.journal_id ORDER BY j.journal_id LIMIT $1"#,
+        JOURNALS_MAX
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.journal_id, row.accounts)).collect())
+}
+
 /// Counts one more change and gives its number, which the changed row then carries.
 pub async fn bump(connection: &mut PgConnection, name: &str) -> Result<i64, Error> {
     let revision = sqlx::query_scalar!(

@@ -39,6 +39,7 @@ pub mod read;
 pub mod order;
 pub mod statement;
 pub mod bill;
+pub mod import;
 pub mod http;
 pub mod config;
 pub mod cli;

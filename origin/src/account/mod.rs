@@ -137,19 +137,26 @@ pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
 
 /// Makes an account and grants it what it starts with.
 pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error> {
+    let id = draw::id("acc_")?;
+    let mut tx = Tx::begin(pool, "create_account").await?;
+    create_in(&mut tx, &id, new).await?;
+    tx.commit().await?;
+    find(pool, &id).await
+}
+
+/// The same with an id that was drawn before, as part of a transaction.
+pub async fn create_in(tx: &mut Tx, id: &str, new: NewAccount) -> Result<(), Error> {
     check_name("name", &new.name)?;
     new.settings.check()?;
     if new.grant > CREDIT_MAX {
         let problem = format!("is more than {} quota", CREDIT_MAX.in_quota());
         return Err(Error::invalid("grant", problem));
     }
-    let id = draw::id("acc_")?;
-    let mut tx = Tx::begin(pool, "create_account").await?;
     let journal = match new.journal {
         Some(journal) => journal,
-        None => journal::least_loaded(&mut tx).await?,
+        None => journal::least_loaded(tx).await?,
     };
-    let revision = journal::bump(&mut tx, &journal).await?;
+    let revision = journal::bump(tx, &journal).await?;
     let inserted = sqlx::query!(
         "INSERT INTO account (account_id, journal_id, name, group_name, overdraft_nanos, revision)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -160,7 +167,7 @@ pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error>
         overdraft_column(new.overdraft),
         revision
     )
-    .execute(&mut *tx)
+    .execute(&mut **tx)
     .await
     .map_err(Error::from);
     if let Err(error) = inserted {
@@ -174,22 +181,21 @@ pub async fn create(pool: &PgPool, new: NewAccount) -> Result<AccountRow, Error>
     }
     let zone = new.settings.time_zone.or(Some(TIME_ZONE_DEFAULT));
     let settings = SettingsChange { time_zone: zone, ..new.settings };
-    write_settings(&mut tx, &id, &settings).await?;
-    let made = find(&mut *tx, &id).await?;
-    audit::record(&mut tx, &new.actor, Act::AccountCreate, &id, &audit::document(&made)?).await?;
+    write_settings(tx, id, &settings).await?;
+    let made = find(&mut **tx, id).await?;
+    audit::record(tx, &new.actor, Act::AccountCreate, id, &audit::document(&made)?).await?;
     if new.grant > Nanos::ZERO {
         let grant = NewCredit {
-            account: id.clone(),
+            account: id.to_owned(),
             kind: CreditKind::Grant,
             amount: new.grant,
             reason: "a new account".to_owned(),
             actor: new.actor,
             reference: None,
         };
-        post::credit(&mut tx, &grant).await?;
+        post::credit(tx, &grant).await?;
     }
-    tx.commit().await?;
-    find(pool, &id).await
+    Ok(())
 }
 
 /// Changes an account. The edge learns of it with the next pull, which this wakes.

@@ -13,6 +13,7 @@ mod audit;
 mod call;
 mod explain;
 mod finding;
+mod import;
 mod key;
 mod price;
 mod reconcile;
@@ -112,6 +113,9 @@ enum Command {
     /// Close months, and show and check what was closed
     #[command(subcommand)]
     Statement(statement::StatementCommand),
+    /// Bring over what another program kept
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -147,6 +151,7 @@ impl Cli {
             Command::Outcomes => tables::outcomes(),
             Command::Rerate(rerate) => rerate.run(&actor).await,
             Command::Statement(statement) => statement.run().await,
+            Command::Import(import) => import.run(&actor).await,
             Command::Report(report) => report.run().await,
         }
     }

@@ -7,6 +7,8 @@ use crate::clock;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
+use crate::import::history::{self, OldCall};
+use crate::page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Span};
 use crate::read::open::{self, OpenCall, OpenCalls};
 
 use super::Answer;
@@ -17,6 +19,24 @@ use super::answer::table;
 pub(super) enum ReportCommand {
     /// List the calls that are still open, oldest first, and what each is waiting for
     Open(Open),
+    /// List what another program had logged before accounts were brought over from it, newest first
+    History(History),
+}
+
+/// `weir report history`
+#[derive(Args)]
+pub(super) struct History {
+    /// Only this account's, by id or name
+    #[arg(long)]
+    account: Option<String>,
+    /// How many rows
+    #[arg(long, default_value_t = PAGE_ROWS_DEFAULT, value_parser = clap::value_parser!(i64).range(1..=PAGE_ROWS_MAX))]
+    limit: i64,
+    /// Behind the rows of the page that told this
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
 }
 
 /// `weir report open`
@@ -33,7 +53,43 @@ impl ReportCommand {
     pub(super) async fn run(self) -> Result<Answer, Error> {
         match self {
             Self::Open(open) => open.run().await,
+            Self::History(history) => history.run().await,
         }
+    }
+}
+
+impl History {
+    async fn run(self) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        let account = match &self.account {
+            Some(account) => Some(account::find(&pool, account).await?.account_id),
+            None => None,
+        };
+        let span = Span::new(self.cursor, Some(self.limit));
+        let page = history::list(&pool, account.as_deref(), &span).await?;
+        let line = |call: &OldCall| {
+            [
+                clock::text(call.at),
+                call.account_id.clone(),
+                call.kind.clone(),
+                call.model.clone(),
+                (call.input_tokens.saturating_add(call.output_tokens)).to_string(),
+                call.amount_quota.clone(),
+                format!("{} {}", call.instance, call.log_id),
+            ]
+        };
+        let lines: Vec<_> = page.items.iter().map(line).collect();
+        let heading = ["when", "account", "kind", "model", "tokens", "quota", "log"];
+        let text = if lines.is_empty() {
+            "There is no history: `weir import` brings it over.".to_owned()
+        } else {
+            table(heading, &lines)
+        };
+        let answer = Answer::new(&page, text)?;
+        Ok(match &page.next_cursor {
+            Some(cursor) => answer.with_line(&format!("There is more: --cursor {cursor}")),
+            None => answer,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod document;
 mod findings;
 mod groups;
 mod health;
+mod history;
 mod keys;
 mod metrics;
 mod orders;
@@ -142,6 +143,7 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(session::routes())
         .merge(usage::routes())
         .merge(calls::routes())
+        .merge(history::routes())
         .merge(orders::routes())
         .merge(accounts::routes())
         .merge(keys::routes())

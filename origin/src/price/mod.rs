@@ -20,6 +20,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::audit::{self, Act, Actor};
 use crate::database::Tx;
 use crate::error::Error;
+use crate::journal;
 
 /// A change that was asked for.
 pub enum Changed {
@@ -79,10 +80,20 @@ pub async fn change(
     change: impl FnOnce(&mut PriceBook),
 ) -> Result<Changed, Error> {
     let mut tx = Tx::begin(pool, "change_prices").await?;
-    sqlx::query!("SELECT journal_id FROM journal ORDER BY journal_id FOR UPDATE")
-        .fetch_all(&mut *tx)
-        .await?;
-    let before = newest(&mut tx).await?;
+    let changed = change_in(&mut tx, actor, reason, change).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// The same as part of a transaction.
+pub async fn change_in(
+    tx: &mut Tx,
+    actor: &Actor,
+    reason: &str,
+    change: impl FnOnce(&mut PriceBook),
+) -> Result<Changed, Error> {
+    journal::lock_all(tx).await?;
+    let before = newest(tx).await?;
     let mut book = before.clone();
     change(&mut book);
     if book == before {
@@ -99,12 +110,11 @@ pub async fn change(
         actor.name(),
         reason
     )
-    .execute(&mut *tx)
+    .execute(&mut **tx)
     .await?;
-    put_in_force(&mut tx, None).await?;
+    put_in_force(tx, None).await?;
     let version = book.version.to_string();
-    audit::record(&mut tx, actor, Act::PriceChange, &version, &json!({ "reason": reason })).await?;
-    tx.commit().await?;
+    audit::record(tx, actor, Act::PriceChange, &version, &json!({ "reason": reason })).await?;
     Ok(Changed::To(book))
 }
 

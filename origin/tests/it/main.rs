@@ -20,6 +20,7 @@ mod edge;
 mod explaining;
 mod facts;
 mod faults;
+mod importing;
 mod open;
 mod measuring;
 mod ordering;
