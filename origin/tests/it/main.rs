@@ -22,6 +22,7 @@ mod facts;
 mod faults;
 mod importing;
 mod open;
+mod keeping;
 mod measuring;
 mod ordering;
 mod posting;

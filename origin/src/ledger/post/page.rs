@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use chrono::Datelike as _;
 use meter::entry::Entry;
 use meter::ids::{AccountId, Epoch, JournalName};
 use meter::price::PriceBook;
@@ -117,13 +118,13 @@ pub async fn page(
 
 /// The partitions that the page's entries go to.
 async fn make_months(pool: &PgPool, entries: &[Entry]) -> Result<(), Error> {
-    let mut months = BTreeSet::new();
+    let mut months = BTreeMap::new();
     for entry in entries {
         let finished_at = clock::timestamp(entry.facts.finished_at)?;
-        months.insert(finished_at.format("%Y-%m-01T00:00:00Z").to_string());
+        months.insert((finished_at.year(), finished_at.month()), finished_at);
     }
-    for month in &months {
-        sqlx::query!("SELECT entry_month_make($1::text::timestamptz)", month).execute(pool).await?;
+    for moment in months.values() {
+        sqlx::query!("SELECT entry_month_make($1)", moment).execute(pool).await?;
     }
     Ok(())
 }
