@@ -15,6 +15,9 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod bound;
+pub mod plan;
+
 use std::collections::BTreeMap;
 
 use crate::ids::{AccountId, Group, UpstreamId};
@@ -26,6 +29,8 @@ use crate::usage::cost::{Cost, Currency};
 
 /// Most prices one book may hold.
 pub const PRICES_MAX: usize = 10_000;
+/// Most groups one book may give a ratio.
+pub const GROUPS_MAX: usize = 1_000;
 /// What a per-token rate counts in: a rate is the nanos that this many tokens cost.
 pub const RATE_TOKENS: i64 = 1_000_000;
 /// Tokens a call on a per-token price is taken to need until its usage is known.
