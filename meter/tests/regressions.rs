@@ -209,6 +209,7 @@ fn a_finished_call_is_not_admitted_again_after_a_mark_and_a_reload() {
             .map(|it| (it.clone(), spent_by(&it.id).map_or_else(Spent::default, |it| it.1.clone())))
             .collect(),
         book,
+        next_book: None,
         applied: upto,
         earlier,
         ..Stored::nothing()

@@ -39,7 +39,7 @@ const MIGRATIONS: &[&[&str]] = &[
        status INTEGER,
        reply TEXT
      ) STRICT, WITHOUT ROWID",
-        // `epoch`, `applied`, `book`.
+        // `epoch`, `applied`, `book`, `next_book`.
         "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     ],
     &[

@@ -13,7 +13,7 @@ use meter::money::Nanos;
 use meter::price::PriceBook;
 use meter::time::UnixMs;
 use meter::wire::WireError;
-use meter::wire::book::BookDoc;
+use meter::wire::book::{BookDoc, DatedDoc};
 use meter::wire::entry::EntryDoc;
 use meter::wire::pull::AccountDoc;
 use meter::wire::stored::{HoldDoc, SpentTodayDoc};
@@ -60,6 +60,7 @@ impl<S: Sql> Store<S> {
             accounts: self.accounts()?,
             revoked: Vec::new(),
             book: None,
+            next_book: None,
             applied: 0,
             holds: Vec::new(),
             earlier: Vec::new(),
@@ -72,6 +73,10 @@ impl<S: Sql> Store<S> {
         if let Some(book) = self.setting("book")? {
             let doc: BookDoc = document(&book)?;
             stored.book = Some(PriceBook::try_from(&doc)?);
+        }
+        if let Some(next) = self.setting("next_book")? {
+            let doc: DatedDoc = document(&next)?;
+            stored.next_book = Some((&doc).try_into()?);
         }
         if let Some(applied) = self.setting("applied")? {
             stored.applied = applied.parse().map_err(|_| SqlError("applied".to_owned()))?;
@@ -161,6 +166,12 @@ impl<S: Sql> Store<S> {
                 self.sql.run(insert, &[Value::Text(key.to_string())])?;
             }
             Effect::SaveBook(book) => self.set("book", text_of(&BookDoc::from(book))?)?,
+            Effect::SaveNextBook(Some(next)) => {
+                self.set("next_book", text_of(&DatedDoc::from(next))?)?;
+            }
+            Effect::SaveNextBook(None) => {
+                self.sql.run("DELETE FROM setting WHERE name = 'next_book'", &[])?;
+            }
             Effect::SaveApplied(revision) => self.set("applied", revision.to_string())?,
         }
         Ok(())

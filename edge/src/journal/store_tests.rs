@@ -15,6 +15,9 @@ use meter::journal::{
     MEMO_VALUE_BYTES_MAX, MemoName, Stored,
 };
 use meter::money::Nanos;
+use meter::price::PriceBook;
+use meter::price::plan::Dated;
+use meter::time::UnixMs;
 
 use super::{KEEP_MS, MAX_SAFE_INTEGER, Store};
 use desk::{Desk, MINUTE_MS, START, account, account_id};
@@ -68,7 +71,7 @@ fn what_is_loaded_is_what_was_kept() {
                 let credits = Nanos::new(i64::try_from(step).unwrap());
                 let accounts = vec![Account { credits, ..account(step % 3) }];
                 let revoked_keys = vec![format!("key_of_{step}").parse().unwrap()];
-                desk.apply(Change { upto: step + 2, accounts, revoked_keys, book: None });
+                desk.apply(Change { upto: step + 2, accounts, revoked_keys, ..Change::default() });
             }
         }
         if random.below(97) == 0 {
@@ -85,6 +88,24 @@ fn what_is_loaded_is_what_was_kept() {
         let standing = desk.journal.standing(&account_id(account)).unwrap();
         assert_eq!(standing.spent, Nanos::new(spent));
     }
+}
+
+#[test]
+fn a_book_that_is_to_come_is_kept_until_there_is_none() {
+    let connection = database();
+    let mut desk = Desk::open(&connection, 5);
+    let book = |version| PriceBook { version, ..PriceBook::initial() };
+    let next = Dated { starts_at: UnixMs::new(7), book: book(2) };
+    let told = |upto, next_book: Option<Dated>| Change {
+        upto,
+        book: Some(book(1)),
+        next_book,
+        ..Change::default()
+    };
+    desk.apply(told(2, Some(next.clone())));
+    assert_eq!(desk.store.load().unwrap().0.next_book, Some(next));
+    desk.apply(told(3, None));
+    assert_eq!(desk.store.load().unwrap().0.next_book, None);
 }
 
 #[test]

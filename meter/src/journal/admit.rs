@@ -150,7 +150,8 @@ impl Journal {
         }
         let standing = self.standings.get(&account).ok_or(Reason::AccountUnknown)?;
         let group = standing.account.group.clone();
-        let terms = self.book.terms(&account, &group, &asked).map_err(|_| Reason::Unpriced)?;
+        let book = self.book_at(now);
+        let terms = book.terms(&account, &group, &asked).map_err(|_| Reason::Unpriced)?;
         let amount = terms.hold(asked.units).map_err(|_| Reason::BalanceExhausted)?;
         standing.check(amount)?;
         let clock = Clock::at(now, standing.account.settings.day_offset_minutes);

@@ -7,6 +7,7 @@ use crate::entry::Entry;
 use crate::ids::KeyId;
 use crate::money::Nanos;
 use crate::price::PriceBook;
+use crate::price::plan::Dated;
 use crate::time::UnixMs;
 
 use super::recent::{Recent, Refused};
@@ -24,6 +25,8 @@ pub struct Stored {
     pub revoked: Vec<KeyId>,
     /// The price book in force; the initial one when none was ever sent.
     pub book: Option<PriceBook>,
+    /// The price book that follows it.
+    pub next_book: Option<Dated>,
     /// The revision up to which changes are applied.
     pub applied: u64,
     /// The calls that are not finished.
@@ -42,6 +45,7 @@ impl Stored {
             accounts: Vec::new(),
             revoked: Vec::new(),
             book: None,
+            next_book: None,
             applied: 0,
             holds: Vec::new(),
             earlier: Vec::new(),
@@ -56,7 +60,8 @@ impl Journal {
     /// `next_call_no` is one more than the highest row ever written. Nobody may be left who looks after
     /// the calls that are still open, so those that can be asked about are due at once.
     pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
-        let Stored { mark, accounts, revoked, book, applied, holds, earlier, entries } = stored;
+        let Stored { mark, accounts, revoked, book, next_book, applied, holds, earlier, entries } =
+            stored;
         let mut tallies = Tallies::default();
         let standings = accounts.into_iter().map(|(account, spent)| {
             tallies.restore(&account.id, spent.today);
@@ -70,6 +75,7 @@ impl Journal {
             tallies,
             revoked: revoked.into_iter().collect(),
             book: book.unwrap_or_else(PriceBook::initial),
+            next_book,
             applied,
             open: BTreeMap::new(),
             by_call: BTreeMap::new(),

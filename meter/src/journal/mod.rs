@@ -40,6 +40,7 @@ use crate::credential::Sender;
 use crate::entry::{Entry, Tail};
 use crate::ids::{AccountId, CallId, Group, KeyId, UpstreamId};
 use crate::money::Nanos;
+use crate::price::plan::Dated;
 use crate::price::{PriceBook, Terms};
 use crate::rate::Rate;
 use crate::request::Asked;
@@ -186,6 +187,8 @@ pub enum Effect {
     SaveRevoked(KeyId),
     /// The price book now in force.
     SaveBook(PriceBook),
+    /// The price book that follows it, or that there is none any more.
+    SaveNextBook(Option<Dated>),
     /// The revision up to which changes are applied.
     SaveApplied(u64),
 }
@@ -215,6 +218,7 @@ pub struct Journal {
     tallies: Tallies,
     revoked: BTreeSet<KeyId>,
     book: PriceBook,
+    next_book: Option<Dated>,
     applied: u64,
     open: BTreeMap<CallNo, Open>,
     by_call: BTreeMap<CallId, CallNo>,

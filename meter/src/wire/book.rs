@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{Nanos, Ratio};
+use crate::price::plan::Dated;
 use crate::price::{PRICES_MAX, Price, PriceBook, Scope};
 use crate::route::{Operation, Provider};
+use crate::time::UnixMs;
 
 use super::{WireError, named, parse};
+
+/// Largest book, in bytes of its JSON: a Durable Object keeps no value of 2 MB or more.
+pub const BOOK_BYTES_MAX: usize = 1_800_000;
 
 /// A price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +58,32 @@ pub struct BookDoc {
     pub groups_ppm: BTreeMap<String, u32>,
     /// The prices.
     pub prices: Vec<PricedDoc>,
+}
+
+/// A price book that comes into force later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatedDoc {
+    /// When.
+    pub starts_at_ms: u64,
+    /// The book.
+    pub book: BookDoc,
+}
+
+impl From<&Dated> for DatedDoc {
+    fn from(dated: &Dated) -> Self {
+        let Dated { starts_at, book } = dated;
+        Self { starts_at_ms: starts_at.get(), book: book.into() }
+    }
+}
+
+impl TryFrom<&DatedDoc> for Dated {
+    type Error = WireError;
+
+    fn try_from(doc: &DatedDoc) -> Result<Self, WireError> {
+        let DatedDoc { starts_at_ms, book } = doc;
+        Ok(Self { starts_at: UnixMs::new(*starts_at_ms), book: book.try_into()? })
+    }
 }
 
 impl From<&Price> for PriceDoc {

@@ -341,7 +341,8 @@ fn id<T: FromStr<Err = IdError>>(field: &'static str, text: &str) -> Result<T, W
 }
 
 fn change(changes: &Changes) -> Result<Change, WireError> {
-    let Changes { upto, accounts, revoked_keys, book, registered_keys: _, orders: _ } = changes;
+    let Changes { upto, accounts, revoked_keys, book, next_book, registered_keys: _, orders: _ } =
+        changes;
     Ok(Change {
         upto: *upto,
         accounts: accounts.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
@@ -350,5 +351,6 @@ fn change(changes: &Changes) -> Result<Change, WireError> {
             .map(|key| id("revoked_keys", key))
             .collect::<Result<_, _>>()?,
         book: book.as_ref().map(TryInto::try_into).transpose()?,
+        next_book: next_book.as_ref().map(TryInto::try_into).transpose()?,
     })
 }

@@ -11,7 +11,7 @@ use crate::entry::Tail;
 use crate::journal::Order;
 use crate::money::Nanos;
 
-use super::book::BookDoc;
+use super::book::{BookDoc, DatedDoc};
 use super::entry::EntryDoc;
 use super::explained::OpenDoc;
 use super::registered::RegisteredKeyDoc;
@@ -33,7 +33,7 @@ pub const OPEN_UNNAMED_MAX: usize = 400;
 pub const OPEN_LISTED_MAX: usize = OPEN_CALLS_MAX + OPEN_UNNAMED_MAX;
 /// Most orders in one request.
 pub const ORDERS_MAX: usize = 100;
-/// Largest body of a pull request, in bytes: a full price book and a full list of accounts.
+/// Largest body of a pull request, in bytes: two full price books and a full list of accounts.
 pub const PULL_BYTES_MAX: usize = 8 << 20;
 
 /// What the origin sends.
@@ -67,6 +67,10 @@ pub struct Changes {
     /// The price book now in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<BookDoc>,
+    /// The one that follows it, told ahead so that it comes into force on time. It comes with `book` and
+    /// only then; an edge that does not know it yet gets each book when it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_book: Option<DatedDoc>,
     /// Public keys that were registered or taken back, for the journal that lists them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registered_keys: Vec<RegisteredKeyDoc>,

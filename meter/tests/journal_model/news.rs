@@ -6,7 +6,9 @@ use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::ids::{AccountId, Group, KeyId};
 use meter::journal::Change;
 use meter::money::{Nanos, Ratio};
+use meter::price::plan::Dated;
 use meter::price::{Price, PriceBook, Scope};
+use meter::time::UnixMs;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -15,6 +17,8 @@ pub(crate) const ACCOUNTS: u8 = 4;
 /// Keys that may be revoked have numbers below this.
 pub(crate) const KEYS: u8 = 3;
 const BOOKS: u8 = 3;
+/// When a model's time begins.
+pub(crate) const BEGAN_MS: u64 = 1_764_000_000_000;
 
 /// One thing that the origin says.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub(crate) enum News {
     },
     Revoke(u8),
     Book(u8),
+    /// A book now, and another from a time on.
+    Planned(u8, u8, u64),
 }
 
 impl News {
@@ -40,6 +46,10 @@ impl News {
             Self::Account { .. } => Change { accounts: vec![self.account()], ..nothing },
             Self::Revoke(key) => Change { revoked_keys: vec![key_id(key)], ..nothing },
             Self::Book(number) => Change { book: Some(book(number)), ..nothing },
+            Self::Planned(now, next, starts_at) => {
+                let next = Dated { starts_at: UnixMs::new(starts_at), book: book(next) };
+                Change { book: Some(book(now)), next_book: Some(next), ..nothing }
+            }
         }
     }
 
@@ -129,5 +139,7 @@ pub(crate) fn any_news() -> impl Strategy<Value = News> {
         }),
         1 => (0..KEYS).prop_map(News::Revoke),
         2 => (0..BOOKS).prop_map(News::Book),
+        2 => (0..BOOKS, 0..BOOKS, 0..40_000_u64)
+            .prop_map(|(now, next, ms)| News::Planned(now, next, BEGAN_MS + ms)),
     ]
 }

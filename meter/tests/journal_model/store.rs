@@ -9,6 +9,7 @@ use meter::journal::{
     CallNo, Effect, Hold, IdempotencyKey, Kept, MARK_EVERY, Mark, RECENT_MAX, Spent, Stored,
 };
 use meter::price::PriceBook;
+use meter::price::plan::Dated;
 
 enum Row {
     Held(Hold),
@@ -22,6 +23,7 @@ pub(crate) struct Store {
     accounts: BTreeMap<AccountId, (Account, Spent)>,
     revoked: Vec<KeyId>,
     book: Option<PriceBook>,
+    next_book: Option<Dated>,
     applied: u64,
     keys: BTreeMap<IdempotencyKey, Kept>,
 }
@@ -61,6 +63,7 @@ impl Store {
             }
             Effect::SaveRevoked(key) => self.revoked.push(key),
             Effect::SaveBook(book) => self.book = Some(book),
+            Effect::SaveNextBook(next) => self.next_book = next,
             Effect::SaveApplied(applied) => self.applied = applied,
         }
     }
@@ -95,6 +98,7 @@ impl Store {
             accounts: self.accounts.values().cloned().collect(),
             revoked: self.revoked.clone(),
             book: self.book.clone(),
+            next_book: self.next_book.clone(),
             applied: self.applied,
             holds,
             earlier,

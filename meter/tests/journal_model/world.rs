@@ -14,7 +14,7 @@ use meter::usage::Stage;
 use crate::command::{
     CALLS, Command, Event, FIRST_BURST_CALL, Reply, Said, Work, admission, call_id, put, root,
 };
-use crate::news::{ACCOUNTS, account_id, first_change};
+use crate::news::{ACCOUNTS, BEGAN_MS, account_id, first_change};
 use crate::opinion::Opinion;
 use crate::store::Store;
 
@@ -48,7 +48,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let store = Store::default();
-        let now = UnixMs::new(1_764_000_000_000);
+        let now = UnixMs::new(BEGAN_MS);
         let (stored, next) = store.stored();
         let mut world = Self {
             journal: Journal::load(stored, next, now),

@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 
 use meter::money::{Nanos, Ratio};
+use meter::price::plan::Dated;
 use meter::price::{PRICES_MAX, Price, PriceBook, Scope};
 use meter::route::Operation;
-use meter::wire::book::{BookDoc, PriceDoc, PricedDoc};
+use meter::time::UnixMs;
+use meter::wire::book::{BookDoc, DatedDoc, PriceDoc, PricedDoc};
+use meter::wire::pull::Changes;
 
 use super::{pinned, read, unreadable};
 
@@ -96,4 +99,22 @@ fn prices_that_contradict_each_other_or_the_caller_are_refused() {
     refused(&one_too_many.join(","), "prices");
     let doc: BookDoc = read(r#"{"version":1,"groups_ppm":{"a b":1},"prices":[]}"#);
     assert_eq!(PriceBook::try_from(&doc).unwrap_err().field, "groups_ppm");
+}
+
+#[test]
+fn a_book_that_is_to_come_is_what_it_was() {
+    let dated = Dated { starts_at: UnixMs::new(1_796_054_400_000), book: PriceBook::initial() };
+    let json = format!(r#"{{"starts_at_ms":1796054400000,"book":{INITIAL}}}"#);
+    pinned(&DatedDoc::from(&dated), &json);
+    assert_eq!(Dated::try_from(&read::<DatedDoc>(&json)), Ok(dated.clone()));
+    unreadable::<DatedDoc>(&format!(r#"{{"book":{INITIAL}}}"#), "missing field `starts_at_ms`");
+    let changes = Changes {
+        upto: 7,
+        book: Some((&book()).into()),
+        next_book: Some((&dated).into()),
+        ..Changes::default()
+    };
+    let whole =
+        format!(r#"{{"upto":7,"accounts":[],"revoked_keys":[],"book":{BOOK},"next_book":{json}}}"#);
+    pinned(&changes, &whole);
 }

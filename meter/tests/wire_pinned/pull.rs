@@ -81,6 +81,7 @@ fn a_request_to_pull_is_what_it_was() {
         accounts: vec![(&limited()).into(), (&unlimited()).into()],
         revoked_keys: vec!["key_9".to_owned()],
         book: Some(BookDoc { prices: Vec::new(), ..(&PriceBook::initial()).into() }),
+        next_book: None,
         registered_keys: Vec::new(),
         orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release, billed: false }],
     };

@@ -59,8 +59,8 @@ impl<'a> Desk<'a> {
         desk.apply(Change {
             upto: 1,
             accounts: vec![account(0), account(1)],
-            revoked_keys: Vec::new(),
             book: Some(PriceBook { version: 1, prices, ..PriceBook::initial() }),
+            ..Change::default()
         });
         desk
     }

@@ -65,8 +65,8 @@ impl Opinion {
     fn hold(&mut self, asks: &Admission, now: UnixMs) -> Result<(Nanos, Sender), Reason> {
         let Admission { call, account, key, limits: _, asked, attempt, session } = asks.clone();
         let known = &self.accounts[&account];
-        let terms =
-            self.book.terms(&account, &known.group, &asked).map_err(|_| Reason::Unpriced)?;
+        let (_, book) = self.books.iter().rfind(|(from, _)| *from <= now).unwrap();
+        let terms = book.terms(&account, &known.group, &asked).map_err(|_| Reason::Unpriced)?;
         let sender = Sender { credential: known.settings.credential.clone(), session };
         let hold = terms.hold(asked.units).unwrap();
         if let Overdraft::Limit(limit) = known.overdraft {

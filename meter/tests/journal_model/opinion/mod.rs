@@ -81,7 +81,8 @@ impl Call {
 pub(crate) struct Opinion {
     accounts: BTreeMap<AccountId, Account>,
     revoked: BTreeSet<KeyId>,
-    book: PriceBook,
+    /// The price books that were told of, each with the time from which it counts.
+    books: Vec<(UnixMs, PriceBook)>,
     pub(crate) applied: u64,
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Finished calls that the journal promises to remember.
@@ -95,7 +96,7 @@ impl Opinion {
         Self {
             accounts: BTreeMap::new(),
             revoked: BTreeSet::new(),
-            book: PriceBook::initial(),
+            books: vec![(UnixMs::new(0), PriceBook::initial())],
             applied: 0,
             calls: BTreeMap::new(),
             remembered: VecDeque::new(),
@@ -212,7 +213,8 @@ impl Opinion {
         }
         self.revoked.extend(change.revoked_keys);
         if let Some(book) = change.book {
-            self.book = book;
+            let next = change.next_book.map(|next| (next.starts_at, next.book));
+            self.books = [Some((UnixMs::new(0), book)), next].into_iter().flatten().collect();
         }
     }
 
