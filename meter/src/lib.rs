@@ -12,7 +12,7 @@
 //! I/O, async, clocks, randomness, signatures, SQL, HTTP libraries.
 //!
 //! The modules stand in the order of a call's path; a module uses those above it. `wire` sees all of
-//! them and none of them sees `wire`.
+//! them and none of them sees `wire`, but for `price_list` behind it.
 
 // What everything is made of.
 pub mod ids;
@@ -55,3 +55,6 @@ pub mod statement;
 pub mod bill;
 pub mod import;
 pub mod wire;
+
+// What people keep in files, in the words of `wire`.
+pub mod price_list;

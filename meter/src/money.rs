@@ -235,6 +235,13 @@ impl Ratio {
     }
 }
 
+impl fmt::Display for Ratio {
+    /// As an exact decimal: `1.2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Nanos(self.0.into()).in_units(PPM).fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +255,12 @@ mod tests {
         assert_eq!(Nanos::new(1).in_currency().to_string(), "0.000000001");
         assert_eq!(Nanos::new(-1).in_quota().to_string(), "-0.0005");
         assert_eq!(Nanos::new(-2_500).in_quota().to_string(), "-1.25");
+    }
+
+    #[test]
+    fn a_ratio_is_an_exact_decimal() {
+        let text = |ppm| Ratio::from_ppm(ppm).to_string();
+        assert_eq!([text(1_200_000), text(1), text(u32::MAX)], ["1.2", "0.000001", "4294.967295"]);
     }
 
     #[test]

@@ -182,7 +182,8 @@ mod tests {
         let newest = made.last().map_or(plan.newest, |last| last.book.version);
         let (now, ahead): (Vec<_>, Vec<_>) =
             made.into_iter().partition(|dated| dated.starts_at <= NOW);
-        let in_force = now.into_iter().next().map_or(plan.in_force.clone(), |dated| dated.book);
+        let now = now.into_iter().next().map(|dated| dated.book);
+        let in_force = now.unwrap_or_else(|| plan.in_force.clone());
         let known = plan.ahead().map(|(starts_at, book)| Dated { starts_at, book: book.clone() });
         Plan::new(in_force, known.chain(ahead).collect(), newest)
     }
@@ -306,9 +307,9 @@ mod tests {
                 // What a later time says only because an earlier one did goes with the earlier one.
                 let is = |at: u64| said.range(..=at).next_back().and_then(|(_, price)| *price);
                 let was = is(at);
-                let after: Vec<u64> = said.range(at + 1..).map(|(at, _)| *at).collect();
+                let after: Vec<u64> = said.range(at..).map(|(at, _)| *at).filter(|then| *then > at).collect();
                 if was != price {
-                    let decided = after.into_iter().find(|then| is(*then) != is(*then - 1));
+                    let decided = after.into_iter().find(|then| is(*then) != is(then.saturating_sub(1)));
                     let last = decided.unwrap_or(u64::MAX);
                     let gone: Vec<u64> = said.range(at..last).map(|(at, _)| *at).collect();
                     said.retain(|at, _| !gone.contains(at));
