@@ -15,6 +15,7 @@ pub mod document;
 pub mod journal;
 pub mod key;
 pub mod path;
+pub mod price_list;
 pub mod reading;
 pub mod request;
 pub mod statement;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("journal", journal::check),
     ("key", key::check),
     ("path", path::check),
+    ("price_list", price_list::check),
     ("reading", reading::check),
     ("request", request::check),
     ("statement", statement::check),
