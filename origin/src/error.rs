@@ -57,6 +57,9 @@ pub enum Error {
     /// A body that says it is not JSON.
     #[error("the body must be sent as application/json")]
     BodyKind,
+    /// A body that says it is no price list.
+    #[error("the body must be sent as text/csv or application/json")]
+    ListKind,
     /// A path that is served, with another method.
     #[error("this path is not served with this method")]
     NoMethod,
@@ -68,6 +71,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A price list that is not what it should be.
+    #[error(transparent)]
+    PriceList(meter::price_list::Refused),
     /// What was asked for is not there.
     #[error("there is no {what} {name:?}")]
     NotFound {
@@ -205,8 +211,11 @@ impl Error {
             Self::CrossSite => (StatusCode::FORBIDDEN, 4101, "cross_site"),
             Self::Body { .. } => (StatusCode::BAD_REQUEST, 4000, "body_invalid"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 4000, "body_too_large"),
-            Self::BodyKind => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 4000, "body_kind"),
+            Self::BodyKind | Self::ListKind => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, 4000, "body_kind")
+            }
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, 4000, "parameter_invalid"),
+            Self::PriceList(_) => (StatusCode::BAD_REQUEST, 4000, "price_list_invalid"),
             Self::NotFound { .. } | Self::CallUnknown(_) => {
                 (StatusCode::NOT_FOUND, 4200, "not_found")
             }
@@ -246,6 +255,7 @@ impl Error {
         match self {
             Self::Invalid { field, .. } | Self::Conflict { field, .. } => Some(field),
             Self::Body { field, .. } => field.as_deref(),
+            Self::PriceList(refused) => Some(refused.field()),
             _ => None,
         }
     }

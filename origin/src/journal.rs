@@ -31,6 +31,8 @@ pub struct Journal {
     pub book: i32,
     /// See `book`.
     pub book_revision: i64,
+    /// The price book that follows, and was told of together with it.
+    pub next_book: Option<i32>,
     /// The epoch that the edge named last.
     pub seen_epoch: Option<String>,
 }
@@ -46,6 +48,7 @@ struct Row {
     applied: i64,
     price_book_id: i32,
     book_revision: i64,
+    next_book_id: Option<i32>,
     seen_epoch: Option<String>,
 }
 
@@ -70,6 +73,7 @@ impl TryFrom<Row> for Journal {
             applied: row.applied,
             book: row.price_book_id,
             book_revision: row.book_revision,
+            next_book: row.next_book_id,
             seen_epoch: row.seen_epoch,
         })
     }
@@ -97,7 +101,7 @@ pub async fn read(connection: &mut PgConnection, name: &JournalName) -> Result<J
     let row = sqlx::query_as!(
         Row,
         "SELECT journal_id, epoch, cursor_seq, cursor_total_nanos, cursor_hash, revision, applied,
-                price_book_id, book_revision, seen_epoch
+                price_book_id, book_revision, next_book_id, seen_epoch
          FROM journal WHERE journal_id = $1",
         name.as_str()
     )
@@ -111,7 +115,7 @@ pub async fn lock(connection: &mut PgConnection, name: &JournalName) -> Result<J
     let row = sqlx::query_as!(
         Row,
         "SELECT journal_id, epoch, cursor_seq, cursor_total_nanos, cursor_hash, revision, applied,
-                price_book_id, book_revision, seen_epoch
+                price_book_id, book_revision, next_book_id, seen_epoch
          FROM journal WHERE journal_id = $1 FOR UPDATE",
         name.as_str()
     )

@@ -93,7 +93,7 @@ enum Command {
     Key(key::KeyCommand),
     /// Give an account money
     Credit(account::Credit),
-    /// Set, clear and list prices and group ratios
+    /// Set, clear, plan, bring in and list prices and group ratios
     #[command(subcommand)]
     Price(price::PriceCommand),
     /// List findings, and say what became of them

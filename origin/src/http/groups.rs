@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::account;
 use crate::error::Error;
-use crate::price::{self, act, words};
+use crate::price::{self, When, act};
 
 use super::authenticate::{Administrator, Reader};
 use super::body::Body;
@@ -59,7 +59,7 @@ struct RatioBody {
 
 /// List groups
 ///
-/// A group is a name: its ratio stands in the newest price book, and one that is not named there has
+/// A group is a name: its ratio stands in the price book in force, and one that is not named there has
 /// ratio 1. For admin and finance.
 #[utoipa::path(
     get, path = "/api/v1/groups", tag = "groups",
@@ -73,7 +73,7 @@ async fn list(
     Parameters::new(pairs)?.end()?;
     let accounts: BTreeMap<String, i64> = account::groups(&site.pool).await?;
     let mut connection = site.pool.acquire().await?;
-    let ratios = price::newest(&mut connection).await?.groups;
+    let ratios = price::in_force(&mut connection).await?.groups;
     let priced = ratios.keys().map(ToString::to_string);
     let names: BTreeSet<String> = accounts.keys().cloned().chain(priced).collect();
     let told = |group: String| {
@@ -82,7 +82,7 @@ async fn list(
         GroupTold {
             accounts: accounts.get(&group).copied().unwrap_or_default(),
             ratio_ppm: ratio.ppm(),
-            ratio: words::ratio(ratio),
+            ratio: ratio.to_string(),
             group,
         }
     };
@@ -95,7 +95,7 @@ async fn list(
 #[utoipa::path(
     put, path = "/api/v1/groups/{group}", tag = "groups", request_body = RatioBody,
     params(("group" = String, Path, description = "Its name.")),
-    responses((status = 200, description = "The newest book.", body = BookChanged), ActErrors)
+    responses((status = 200, description = "The book.", body = BookChanged), ActErrors)
 )]
 async fn set(
     State(site): State<Arc<Site>>,
@@ -105,5 +105,5 @@ async fn set(
 ) -> Result<Json<BookChanged>, Error> {
     let group: Group = group.parse().map_err(|error| Error::invalid("group", error))?;
     let ratio = Ratio::from_ppm(body.ratio_ppm);
-    Ok(Json(act::set_group(&site.pool, &group, ratio, &actor).await?.into()))
+    Ok(Json(act::set_group(&site.pool, &group, ratio, &When::default(), &actor).await?.into()))
 }

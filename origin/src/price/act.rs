@@ -1,16 +1,20 @@
-//! What people do with prices: set one, clear one, set a group's ratio. Each makes a new book.
+//! What people do with prices: set one, clear one, set a group's ratio, take back what is planned. Each
+//! makes a new book.
 
 use meter::ids::{AccountId, Group, UpstreamId};
 use meter::money::Ratio;
+use meter::price::plan::Plan;
 use meter::price::{Price, PriceBook, Scope};
 use meter::route::{Operation, Provider};
 use sqlx::PgPool;
 
 use crate::account;
 use crate::audit::Actor;
+use crate::clock;
 use crate::error::Error;
 
-use super::{Changed, change, words};
+use super::propose::{Proposed, propose};
+use super::{Made, When, revise, words};
 
 /// What a price applies to, as somebody names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,28 +62,46 @@ pub async fn set(
     pool: &PgPool,
     named: Named,
     price: Price,
+    when: &When,
     actor: &Actor,
-) -> Result<Changed, Error> {
+) -> Result<Made, Error> {
     let scope = named.scope(pool).await?;
     let reason = format!("set {} to {}", words::scope(&scope), words::price(&price));
-    let set = |book: &mut PriceBook| {
+    revise(pool, actor, &reason, when, |_, book| {
         book.prices.insert(scope, price);
-    };
-    change(pool, actor, &reason, set).await
+        Ok(())
+    })
+    .await
+}
+
+/// What [`set`] would make of the book.
+pub async fn propose_set(
+    pool: &PgPool,
+    named: Named,
+    price: Price,
+    when: &When,
+) -> Result<Proposed, Error> {
+    let scope = named.scope(pool).await?;
+    propose(pool, when, |_, book| {
+        book.prices.insert(scope, price);
+        Ok(())
+    })
+    .await
 }
 
 /// Clears a price; what it covered is priced by the next less specific one.
-pub async fn unset(pool: &PgPool, named: Named, actor: &Actor) -> Result<Changed, Error> {
+pub async fn unset(pool: &PgPool, named: Named, when: &When, actor: &Actor) -> Result<Made, Error> {
     let scope = named.scope(pool).await?;
     if matches!(scope, Scope::Coze | Scope::Dify) {
         // Without it every call that no other price covers would be refused.
         return Err(Error::invalid("price", "of everything else can be set, not cleared"));
     }
     let reason = format!("clear {}", words::scope(&scope));
-    let unset = |book: &mut PriceBook| {
+    revise(pool, actor, &reason, when, |_, book| {
         book.prices.remove(&scope);
-    };
-    change(pool, actor, &reason, unset).await
+        Ok(())
+    })
+    .await
 }
 
 /// Sets the ratio that multiplies all prices of a group.
@@ -87,16 +109,53 @@ pub async fn set_group(
     pool: &PgPool,
     group: &Group,
     ratio: Ratio,
+    when: &When,
     actor: &Actor,
-) -> Result<Changed, Error> {
-    let reason = format!("set group {group} to ratio {}", words::ratio(ratio));
-    let set = |book: &mut PriceBook| {
+) -> Result<Made, Error> {
+    let reason = format!("set group {group} to ratio {ratio}");
+    revise(pool, actor, &reason, when, |_, book| {
+        let is = book.groups.get(group).copied().unwrap_or(Ratio::ONE);
         // A group that is not named has ratio 1.
-        if ratio == Ratio::ONE {
-            book.groups.remove(group)
-        } else {
-            book.groups.insert(group.clone(), ratio)
-        };
+        if is != ratio && ratio == Ratio::ONE {
+            book.groups.remove(group);
+        } else if is != ratio {
+            book.groups.insert(group.clone(), ratio);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Takes back a book that is planned: from its start on the prices stay those before it. Taken back
+/// twice it is taken back once.
+pub async fn cancel(
+    pool: &PgPool,
+    version: i32,
+    reason: Option<String>,
+    actor: &Actor,
+) -> Result<Made, Error> {
+    let mut connection = pool.acquire().await?;
+    let (starts_at, planned) = super::dated(&mut connection, version).await?;
+    drop(connection);
+    let when = When { starts_at: Some(starts_at), if_version: None, reason };
+    let said = format!("cancel book {version}");
+    let cancel = |plan: &Plan, book: &mut PriceBook| {
+        let before = plan.before(clock::unix_ms(starts_at));
+        let is_cancelled = PriceBook { version: before.version, ..book.clone() } == *before;
+        if book.version != planned.version && !is_cancelled {
+            return Err(Error::Conflict {
+                field: "version",
+                problem: format!("{version} is not planned any more: book {} is", book.version),
+            });
+        }
+        *book = before.clone();
+        Ok(())
     };
-    change(pool, actor, &reason, set).await
+    revise(pool, actor, &said, &when, cancel).await.map_err(|error| match error {
+        Error::Invalid { field: "from", .. } => Error::Conflict {
+            field: "version",
+            problem: format!("{version} is not planned: it has started"),
+        },
+        error => error,
+    })
 }

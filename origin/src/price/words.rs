@@ -1,10 +1,8 @@
 //! Prices, what they apply to and ratios, in words.
 
-use meter::money::{Nanos, Ratio};
+use meter::money::Ratio;
 use meter::price::{Price, Scope};
-
-/// Nanos of the currency in one part per million, for printing a ratio as a decimal.
-const NANOS_PER_PPM: i64 = 1_000;
+use meter::price_list::difference::Difference;
 
 /// What a price applies to.
 pub fn scope(scope: &Scope) -> String {
@@ -30,15 +28,26 @@ pub fn price(price: &Price) -> String {
         ),
         Price::CostPlus { margin, step } => format!(
             "upstream's cost times {}, rounded up to a multiple of {} quota",
-            ratio(*margin),
+            margin,
             step.in_quota()
         ),
         Price::Free => "free".to_owned(),
     }
 }
 
-/// A ratio, as a decimal.
-pub fn ratio(ratio: Ratio) -> String {
-    let nanos = i64::from(ratio.ppm()).saturating_mul(NANOS_PER_PPM);
-    Nanos::new(nanos).in_currency().to_string()
+/// What differs between two books, as a line: of what, what it was, what it is.
+pub fn difference(difference: &Difference) -> [String; 3] {
+    let none = || "—".to_owned();
+    let price_or = |of: &Option<Price>| of.as_ref().map_or_else(none, price);
+    let ratio_or = |of: &Option<Ratio>| of.map_or_else(none, |ratio| format!("times {ratio}"));
+    let denial = |deny: bool| if deny { "refused" } else { "billed" }.to_owned();
+    match difference {
+        Difference::Price(of, was, is) => [scope(of), price_or(was), price_or(is)],
+        Difference::Ratio(group, was, is) => {
+            [format!("group {group}"), ratio_or(was), ratio_or(is)]
+        }
+        Difference::DenyUnpriced(was, is) => {
+            ["calls without a price".to_owned(), denial(*was), denial(*is)]
+        }
+    }
 }

@@ -14,12 +14,14 @@ use base64ct::{Base64, Encoding as _};
 use meter::account::{Account, Overdraft, Status};
 use meter::money::Nanos;
 use meter::oauth::DIRECTORY;
+use meter::wire::book::DatedDoc;
 use meter::wire::pull::{AccountDoc, CHANGES_MAX, Changes, ORDERS_MAX, OrderDoc};
 use meter::wire::registered::RegisteredKeyDoc;
 use meter::wire::settings::LimitsDoc;
 use sqlx::PgConnection;
 
 use crate::account::settings::Columns;
+use crate::clock;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::order::OrderRow;
@@ -54,16 +56,32 @@ pub async fn read(
     let within = |changed: At<_>| (changed.revision <= upto).then_some(changed.value);
     let orders = orders.into_iter().filter_map(within).collect();
     let book_is_new = journal.book_revision > journal.applied && journal.book_revision <= upto;
-    let book =
-        if book_is_new { Some(price::document(connection, journal.book).await?) } else { None };
+    let (book, next_book) = if book_is_new {
+        let book = price::document(connection, journal.book).await?;
+        (Some(book), next_book(connection, journal).await?)
+    } else {
+        (None, None)
+    };
     Ok(Some(Changes {
         upto: u64::try_from(upto)?,
         accounts,
         revoked_keys,
         book,
+        next_book,
         registered_keys,
         orders,
     }))
+}
+
+/// The book that follows the one in force. It goes ahead with its start, and only it does: the one behind
+/// it follows once it has started, so that a pull stays within its bound.
+async fn next_book(
+    connection: &mut PgConnection,
+    journal: &Journal,
+) -> Result<Option<DatedDoc>, Error> {
+    let Some(next) = journal.next_book else { return Ok(None) };
+    let (starts_at, book) = price::dated(connection, next).await?;
+    Ok(Some(DatedDoc { starts_at_ms: clock::unix_ms(starts_at).get(), book }))
 }
 
 /// A store that was lost and began anew is told nothing: it would let its accounts spend their credits

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::journal::{self, Journal};
 use crate::key::rotate;
 use crate::ledger::post::{self, Posted};
-use crate::price;
+use crate::price::plan;
 
 use edge::{Edge, PullError, Pulled};
 
@@ -114,7 +114,7 @@ async fn prepare(
     now: UnixMs,
 ) -> Result<(Journal, PullRequest), Error> {
     let mut connection = pool.acquire().await?;
-    price::put_in_force(&mut connection, Some(name.as_str())).await?;
+    plan::put_in_force(&mut connection, name.as_str()).await?;
     zone::look_again(&mut connection, name, clock::timestamp(now)?).await?;
     rotate::end_replaced(&mut connection, name, clock::timestamp(now)?).await?;
     let journal = journal::read(&mut connection, name).await?;

@@ -100,8 +100,13 @@ async fn prices_are_set_cleared_and_every_book_is_kept() {
     let put = async |body: Value| origin.admin_acts("PUT", "/api/v1/prices", &body).await;
     let per_call = json!({ "kind": "per_call", "amount_nanos": 1_000 });
     let set = json!({ "subject": "7480", "account": "acme", "price": per_call });
-    assert_eq!(put(set.clone()).await, (200, json!({ "version": first + 1, "changed": true })));
-    assert_eq!(put(set).await.1, json!({ "version": first + 1, "changed": false }));
+    let (status, made) = put(set.clone()).await;
+    assert_eq!(
+        (status, &made["version"], &made["changed"]),
+        (200, &json!(first + 1), &json!(true))
+    );
+    let (_, again) = put(set).await;
+    assert_eq!((&again["version"], &again["changed"]), (&json!(first + 1), &json!(false)));
     for (body, field) in [
         (json!({ "subject": "7480" }), "price"),
         (json!({ "subject": "", "price": per_call }), "subject"),

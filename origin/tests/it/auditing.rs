@@ -48,7 +48,7 @@ async fn every_act_leaves_one_line_and_what_changes_nothing_leaves_none() {
         price::change(&tester.pool, &actor(), "vip", vip).await.unwrap();
     }
     let mut connection = tester.pool.acquire().await.unwrap();
-    let version = price::newest(&mut connection).await.unwrap().version.to_string();
+    let version = price::in_force(&mut connection).await.unwrap().version.to_string();
     let refused = NewCredit { account: "nobody".to_owned(), reference: None, ..credit.clone() };
     assert!(credit::give(&tester.pool, &refused).await.is_err());
 

@@ -7,10 +7,13 @@ use meter::ids::Group;
 use meter::money::{Nanos, Ratio};
 use meter::price::{Price, PriceBook, Scope};
 use origin::clock;
+use origin::ledger::rerate::trial::{Trial, TrialTold, days};
 use origin::ledger::rerate::{ByAccount, Question, Run, post};
-use origin::price::{Changed, change};
+use origin::price::act::{self, Named};
+use origin::price::{Changed, When, change};
 use origin::read::balance;
 
+use crate::commands::{answer, weir};
 use crate::facts::{BEGAN_MS, WORKFLOW, run, to_workflow};
 use crate::tester::{J0, Tester, actor};
 
@@ -161,4 +164,76 @@ async fn what_cannot_be_asked_is_refused() {
     let refused = Run::begin(&tester.pool, &backwards).await.err().unwrap().to_string();
     assert_eq!(refused, "`from` is not before `to`");
     assert_eq!(find(&tester, &month(None)).await, ByAccount::new());
+}
+
+/// How many rows there are in what a trial must not touch.
+async fn rows(tester: &Tester) -> (i64, i64, i64, i64, i64) {
+    let count = "SELECT (SELECT count(*) FROM price_book), (SELECT count(*) FROM rerate),
+                        (SELECT count(*) FROM credit), (SELECT count(*) FROM audit),
+                        (SELECT sum(revision)::bigint FROM journal)";
+    sqlx::query_as(count).fetch_one(&tester.pool).await.unwrap()
+}
+
+async fn try_out(tester: &Tester, price: Price) -> TrialTold {
+    let named = Named { subject: Some(WORKFLOW.parse().unwrap()), ..Named::default() };
+    let proposed = act::propose_set(&tester.pool, named, price, &When::default()).await.unwrap();
+    let days = days(Some("2025-11-21"), Some("2025-12-20"), chrono_tz::UTC, Utc::now()).unwrap();
+    let mut trial = Trial::begin(&tester.pool, days, proposed).await.unwrap();
+    while trial.step(&tester.pool).await.unwrap() {}
+    trial.told().unwrap()
+}
+
+#[tokio::test]
+async fn a_trial_finds_what_a_re_rating_by_that_book_finds_and_writes_nothing() {
+    let tester = Tester::new().await;
+    a_month(&tester).await;
+    let before = rows(&tester).await;
+    let price = Price::PerCall { amount: Nanos::new(777_777_777) };
+    let told = try_out(&tester, price).await;
+    assert_eq!(rows(&tester).await, before);
+    assert_eq!((told.calls, told.changes.len()), (i64::from(CALLS), 1));
+    // Then the book is made, and what it finds is the same, account by account.
+    let named = Named { subject: Some(WORKFLOW.parse().unwrap()), ..Named::default() };
+    let made = act::set(&tester.pool, named, price, &When::default(), &actor()).await.unwrap();
+    let Changed::To(book) = made.changed else { panic!("nothing changed") };
+    let found = find(&tester, &by(&book)).await;
+    let difference: i64 = found.values().map(|sums| sums.difference().unwrap().get()).sum();
+    assert_eq!(told.difference_nanos, difference);
+    let told = serde_json::to_value(&told).unwrap();
+    for line in told["accounts"].as_array().unwrap() {
+        let sums = &found[line["account"].as_str().unwrap()];
+        assert_eq!(line["rerated_nanos"], sums.rerated_nanos);
+        assert_eq!(line["charged_nanos"], sums.charged_nanos);
+    }
+    let by_subject = told["subjects"].as_array().unwrap();
+    assert_eq!(by_subject.len(), 2);
+    let sum =
+        |field: &str| by_subject.iter().map(|line| line[field].as_i64().unwrap()).sum::<i64>();
+    assert_eq!((sum("calls"), sum("difference_nanos")), (i64::from(CALLS), difference));
+}
+
+#[tokio::test]
+async fn a_dry_run_is_told_at_the_command_line_and_over_http() {
+    let tester = Tester::new().await;
+    let account = tester.account("one").await.account_id;
+    tester.edge.journal(J0, |journal| journal.finish(run(1, &account, 7)));
+    tester.pull_all().await;
+    let set = ["price", "set", "--workflow", WORKFLOW, "--per-call", "10", "--dry-run"];
+    let days = ["--from", "2025-11-21", "--to", "2025-11-21"];
+    let told = answer(&tester, &[&set[..], &days].concat()).await;
+    assert_eq!((&told["calls"], &told["difference_nanos"]), (&1.into(), &6_000.into()));
+    let (code, text, _) = weir(&tester, &[&set[..], &days].concat()).await;
+    assert_eq!(code, 0);
+    for line in ["10 quota a call", "workflow 7480000000000000001", "Nothing was changed."] {
+        assert!(text.contains(line), "{text}");
+    }
+    let (_, none, _) = weir(&tester, &set).await;
+    assert!(none.contains("No call finished from"), "{none}");
+    let origin = tester.serve().await;
+    let price = serde_json::json!({ "kind": "per_call", "amount_nanos": 20_000 });
+    let body = serde_json::json!({ "subject": WORKFLOW, "price": price,
+                                   "from": "2025-11-21", "to": "2025-11-21" });
+    let (status, over_http) = origin.admin_acts("POST", "/api/v1/prices/trial", &body).await;
+    assert_eq!((status, &over_http["accounts"]), (200, &told["accounts"]), "{over_http}");
+    assert_eq!(answer(&tester, &["price", "list"]).await["version"], 1);
 }

@@ -183,7 +183,7 @@ async fn two_price_changes_at_once_become_two_books_one_on_top_of_the_other() {
     let (one, two) = tokio::join!(set("a"), set("b"));
     assert!(matches!((one.unwrap(), two.unwrap()), (Changed::To(_), Changed::To(_))));
     let mut connection = tester.pool.acquire().await.unwrap();
-    let newest = price::newest(&mut connection).await.unwrap();
+    let newest = price::in_force(&mut connection).await.unwrap();
     assert_eq!((newest.version, newest.groups.len()), (3, 2));
     assert!(matches!(set("a").await.unwrap(), Changed::Nothing(book) if book.version == 3));
 }
@@ -195,7 +195,7 @@ async fn the_first_book_is_the_one_that_journals_know_from_birth_and_the_next_pr
     let first = price::document(&mut connection, 0).await.unwrap();
     let born = meter::price::PriceBook::initial();
     assert_eq!(meter::price::PriceBook::try_from(&first).unwrap(), born);
-    let newest = price::newest(&mut connection).await.unwrap();
+    let newest = price::in_force(&mut connection).await.unwrap();
     assert_eq!(newest, meter::price::PriceBook { version: 1, ..born.with_dify() });
 }
 

@@ -13,6 +13,7 @@
 //! A page has at most [`crate::ledger::stored::PAGE_ENTRIES_MAX`] entries.
 
 mod run;
+pub mod trial;
 
 use std::collections::BTreeMap;
 

@@ -1,35 +1,21 @@
-//! `weir price`.
+//! `weir price set`, `unset`, `group` and `cancel`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use meter::ids::{Group, UpstreamId};
 use meter::money::{NANOS_PER_POINT, Nanos, Ratio};
-use meter::price::{Price, PriceBook};
+use meter::price::Price;
 use meter::route::{Operation, Provider};
-use meter::wire::book::BookDoc;
-use serde_json::json;
 
 use crate::audit::Actor;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
 use crate::price::act::{self, Named};
-use crate::price::{self, Changed, words};
 
-use super::answer::table;
-use super::{Answer, amount};
-
-/// What can be done with prices.
-#[derive(Subcommand)]
-pub(super) enum PriceCommand {
-    /// Set a price; calls admitted before keep theirs
-    Set(Set),
-    /// Clear a price; what it covered is priced by the next less specific one
-    Unset(Unset),
-    /// List the newest price book
-    List(DatabaseSettings),
-    /// Set the ratio that multiplies all prices of a group
-    Group(SetGroup),
-}
+use super::super::{Answer, amount};
+use super::answer;
+use super::trial::{self, TrialArguments};
+use super::when::WhenArguments;
 
 /// What a price applies to.
 #[derive(Args)]
@@ -95,11 +81,15 @@ struct HowMuch {
 /// `weir price set`
 #[derive(Args)]
 #[group(skip)]
-pub(super) struct Set {
+pub(in crate::cli) struct Set {
     #[command(flatten)]
     of: Of,
     #[command(flatten)]
     how_much: HowMuch,
+    #[command(flatten)]
+    when: WhenArguments,
+    #[command(flatten)]
+    trial: TrialArguments,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -107,39 +97,41 @@ pub(super) struct Set {
 /// `weir price unset`
 #[derive(Args)]
 #[group(skip)]
-pub(super) struct Unset {
+pub(in crate::cli) struct Unset {
     #[command(flatten)]
     of: Of,
+    #[command(flatten)]
+    when: WhenArguments,
     #[command(flatten)]
     database: DatabaseSettings,
 }
 
 /// `weir price group`
 #[derive(Args)]
-pub(super) struct SetGroup {
+#[group(skip)]
+pub(in crate::cli) struct SetGroup {
     /// The group's name
     name: Group,
     /// A decimal such as 1.2
     #[arg(value_parser = amount::ratio)]
     ratio: Ratio,
     #[command(flatten)]
+    when: WhenArguments,
+    #[command(flatten)]
     database: DatabaseSettings,
 }
 
-impl PriceCommand {
-    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
-        match self {
-            Self::Set(set) => set.run(actor).await,
-            Self::Unset(unset) => unset.run(actor).await,
-            Self::List(settings) => {
-                let pool = database::pool(&settings.database_url)?;
-                let mut connection = pool.acquire().await?;
-                let book = price::newest(&mut connection).await?;
-                Answer::new(&BookDoc::from(&book), text(&book))
-            }
-            Self::Group(group) => group.run(actor).await,
-        }
-    }
+/// `weir price cancel`
+#[derive(Args)]
+pub(in crate::cli) struct Cancel {
+    /// The planned book's number, as `weir price list` shows it
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    version: i32,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
 }
 
 impl Of {
@@ -171,49 +163,37 @@ impl HowMuch {
 }
 
 impl Set {
-    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
-        let pool = database::pool(&self.database.database_url)?;
-        let price = self.how_much.price();
-        answer(act::set(&pool, self.of.named(), price, actor).await?)
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+        let Self { of, how_much, when, trial, database } = self;
+        let pool = database::pool(&database.database_url)?;
+        let (named, price) = (of.named(), how_much.price());
+        if trial.dry_run {
+            let days = trial.days(&when)?;
+            let proposed = act::propose_set(&pool, named, price, &when.of_trial()).await?;
+            return trial::run(&pool, days, proposed).await;
+        }
+        answer(act::set(&pool, named, price, &when.when()?, actor).await?)
     }
 }
 
 impl Unset {
-    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        answer(act::unset(&pool, self.of.named(), actor).await?)
+        answer(act::unset(&pool, self.of.named(), &self.when.when()?, actor).await?)
     }
 }
 
 impl SetGroup {
-    async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        answer(act::set_group(&pool, &self.name, self.ratio, actor).await?)
+        let when = self.when.when()?;
+        answer(act::set_group(&pool, &self.name, self.ratio, &when, actor).await?)
     }
 }
 
-fn answer(changed: Changed) -> Result<Answer, Error> {
-    let (book, did) = match changed {
-        Changed::To(book) => (book, true),
-        Changed::Nothing(book) => (book, false),
-    };
-    let text = if did {
-        format!("Price book {} is in force.", book.version)
-    } else {
-        format!("Price book {} says so already; nothing done.", book.version)
-    };
-    Answer::new(&json!({ "version": book.version, "changed": did }), text)
-}
-
-fn text(book: &PriceBook) -> String {
-    let mut lines: Vec<_> = book
-        .prices
-        .iter()
-        .map(|(scope, price)| [words::scope(scope), words::price(price)])
-        .collect();
-    let group = |(group, ratio): (&Group, &Ratio)| {
-        [format!("group {group}"), format!("times {}", words::ratio(*ratio))]
-    };
-    lines.extend(book.groups.iter().map(group));
-    format!("Price book {}\n\n{}", book.version, table(["of", "price"], &lines))
+impl Cancel {
+    pub(super) async fn run(self, actor: &Actor) -> Result<Answer, Error> {
+        let pool = database::pool(&self.database.database_url)?;
+        answer(act::cancel(&pool, self.version, self.reason, actor).await?)
+    }
 }
