@@ -14,14 +14,14 @@ use utoipa_axum::routes;
 
 use crate::account;
 use crate::error::Error;
-use crate::price::{self, When, act};
+use crate::price::{self, act};
 
 use super::authenticate::{Administrator, Reader};
 use super::body::Body;
 use super::document::{ActErrors, ReadErrors};
 use super::parameters::Parameters;
 use super::path::Named;
-use super::prices::BookChanged;
+use super::prices::{BookChanged, when};
 use super::{Pairs, Site};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
@@ -55,6 +55,18 @@ struct RatioBody {
     /// What multiplies the group's prices, in parts per million: 1,200,000 is 1.2.
     #[schema(format = "int64", minimum = 0, maximum = 4_294_967_295_u32)]
     ratio_ppm: u32,
+    /// From when on, such as `2026-12-01T00:00` in `tz` or with an offset; at once unless named.
+    #[schema(example = "2026-12-01T00:00")]
+    from: Option<String>,
+    /// The time zone of `from`; UTC unless named.
+    #[schema(example = "Asia/Shanghai")]
+    tz: Option<String>,
+    /// Only if this is still the book whose prices hold then.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u32)]
+    if_version: Option<u32>,
+    /// Why, for the history.
+    #[schema(min_length = 1, max_length = 1_000)]
+    reason: Option<String>,
 }
 
 /// List groups
@@ -91,7 +103,7 @@ async fn list(
 
 /// Set a group's ratio
 ///
-/// Makes a new price book, in force at once.
+/// Makes a new price book.
 #[utoipa::path(
     put, path = "/api/v1/groups/{group}", tag = "groups", request_body = RatioBody,
     params(("group" = String, Path, description = "Its name.")),
@@ -104,6 +116,8 @@ async fn set(
     Body(body): Body<RatioBody>,
 ) -> Result<Json<BookChanged>, Error> {
     let group: Group = group.parse().map_err(|error| Error::invalid("group", error))?;
-    let ratio = Ratio::from_ppm(body.ratio_ppm);
-    Ok(Json(act::set_group(&site.pool, &group, ratio, &When::default(), &actor).await?.into()))
+    let RatioBody { ratio_ppm, from, tz, if_version, reason } = body;
+    let when = when(from.as_deref(), tz.as_deref(), if_version, reason)?;
+    let ratio = Ratio::from_ppm(ratio_ppm);
+    Ok(Json(act::set_group(&site.pool, &group, ratio, &when, &actor).await?.into()))
 }

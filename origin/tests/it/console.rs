@@ -200,3 +200,19 @@ async fn an_administrator_says_what_became_of_a_finding_and_nobody_else_does() {
     let page = browser.page("/console/findings?state=explained").await;
     assert!(page.contains("admin: restored a backup"), "{page}");
 }
+
+#[tokio::test]
+async fn planned_prices_are_shown_beside_those_in_force() {
+    let tester = Tester::new().await;
+    let origin = tester.serve().await;
+    let price = json!({ "kind": "per_call", "amount_nanos": 10_000 });
+    let body =
+        json!({ "subject": "7480", "price": price, "from": "2099-12-01", "reason": HOSTILE });
+    assert_eq!(origin.admin_acts("PUT", "/api/v1/prices", &body).await.0, 200);
+    let page = Browser::signed_in(&origin).await.page("/console/prices").await;
+    for want in ["Price book 1", "Planned", "2099-12-01", "in force", "planned", "&lt;script&gt;"] {
+        assert!(page.contains(want), "{want}: {page}");
+    }
+    assert!(!page.contains("5 quota a call</td>"), "what is planned is not in force: {page}");
+    assert!(!page.contains("<script"), "{page}");
+}

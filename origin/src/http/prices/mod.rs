@@ -71,7 +71,7 @@ impl From<Made> for BookChanged {
 }
 
 /// From when, if what, and why, out of their names.
-fn when(
+pub(super) fn when(
     from: Option<&str>,
     tz: Option<&str>,
     if_version: Option<u32>,
