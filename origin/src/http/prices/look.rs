@@ -124,12 +124,13 @@ pub(super) async fn difference(
     Query(pairs): Pairs,
 ) -> Result<Json<DifferenceTold>, Error> {
     let mut parameters = Parameters::new(pairs)?;
-    let mut version = |name| -> Result<i32, Error> {
-        let number = parameters.number(name, 0, VERSION_MAX)?;
+    let before = parameters.number("before", 0, VERSION_MAX)?;
+    let after = parameters.number("after", 0, VERSION_MAX)?;
+    parameters.end()?;
+    let needed = |name, number: Option<i64>| -> Result<i32, Error> {
         Ok(i32::try_from(number.ok_or_else(|| Error::invalid(name, "is missing"))?)?)
     };
-    let (before, after) = (version("before")?, version("after")?);
-    parameters.end()?;
+    let (before, after) = (needed("before", before)?, needed("after", after)?);
     let mut connection = site.pool.acquire().await?;
     let first = price::one(&mut connection, before).await?;
     let second = price::one(&mut connection, after).await?;
