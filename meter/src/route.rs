@@ -279,6 +279,8 @@ pub enum FollowUp {
     ChatRetrieve,
     /// `/v1/workflows/{workflow}/run_histories/{execution}`: status and usage of a run.
     RunHistory,
+    /// `/workflows/run/{run}` of Dify's door: the same.
+    DifyRun,
 }
 
 /// What a path is to us.
@@ -349,7 +351,7 @@ impl fmt::Display for Route {
             Class::Billable(operation) => ("billable", operation.name()),
             Class::Socket(operation) => ("billable websocket", operation.name()),
             Class::FollowUp(FollowUp::ChatRetrieve) => ("follow-up", "chat"),
-            Class::FollowUp(FollowUp::RunHistory) => ("follow-up", "run"),
+            Class::FollowUp(FollowUp::RunHistory | FollowUp::DifyRun) => ("follow-up", "run"),
             Class::Free => ("free", ""),
         };
         let path = self.path.replace("{}", "{id}");

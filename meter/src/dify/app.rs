@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::{IdError, UpstreamId};
+use crate::key::Caller;
 use crate::refusal::{Reason, Refusal};
+use crate::route::{Operation, Provider};
 
 /// Most apps that are configured at once.
 pub const DIFY_APPS_MAX: usize = 200;
@@ -62,6 +64,14 @@ impl FromStr for AppName {
     }
 }
 
+/// Whether a caller's key opens this app to any of Dify's operations. One that is limited to Coze's
+/// opens none, not even for what costs nothing.
+pub fn allows(caller: &Caller, app: &AppName) -> bool {
+    let of_dify = Operation::ALL.into_iter().filter(|it| it.provider() == Provider::Dify);
+    let mut scopes = of_dify.map(|it| caller.check_scope(it.name(), Some(app.as_str())));
+    scopes.any(|checked| checked.is_ok())
+}
+
 /// The app that a caller means: the one it names in the path, or else the only one it may use.
 ///
 /// `configured` are all there are; `allows` says which of them the caller's key allows.
@@ -90,6 +100,36 @@ pub fn choose<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Limits;
+    use crate::key::{CALLER_AUDIENCE, Claims};
+    use crate::time::UnixMs;
+
+    #[test]
+    fn a_key_opens_the_apps_it_names_and_none_to_coze_alone() {
+        let opens = |operations: Option<&[&str]>, subjects: Option<&[&str]>| {
+            let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
+            let (operations, subjects): (Option<Vec<_>>, Option<Vec<_>>) =
+                (operations.map(owned), subjects.map(owned));
+            let claims = Claims {
+                audience: CALLER_AUDIENCE,
+                account: "acc_1",
+                key: "key_1",
+                journal: "j0",
+                expires_at: None,
+                operations: operations.as_deref(),
+                subjects: subjects.as_deref(),
+                networks: None,
+                limits: Limits::default(),
+                session: None,
+            };
+            let caller = Caller::from_claims(&claims, UnixMs::new(0)).unwrap();
+            allows(&caller, &"help".parse().unwrap())
+        };
+        assert!(opens(None, None));
+        assert!(opens(Some(&["chat", "dify_chat"]), Some(&["7490", "help"])));
+        assert!(!opens(None, Some(&["7490"])) && !opens(None, Some(&[])));
+        assert!(!opens(Some(&["chat"]), None) && !opens(Some(&["chat"]), Some(&["help"])));
+    }
 
     #[test]
     fn a_name_is_a_plain_word() {

@@ -20,6 +20,9 @@ pub enum Class {
     Run,
     /// The events of a run, again: the same, and never billed again (contract §9 no. 48).
     Events,
+    /// Stops a task: passed on for the account whose task it is. Dify itself does not look whose it is
+    /// (contract §7.1).
+    Stop,
     /// Passed on for a valid key.
     Free,
 }
@@ -56,6 +59,7 @@ impl fmt::Display for Route {
         let (class, operation) = match self.class {
             Class::Billable(operation) => ("billable", operation.name()),
             Class::Run | Class::Events => ("follow-up", "run"),
+            Class::Stop => ("follow-up", "task"),
             Class::Free => ("free", ""),
         };
         let path = self.path.replace("{}", "{id}");
@@ -72,6 +76,38 @@ pub struct Found<'a> {
     pub app: Option<&'a str>,
     /// The path behind `/v1`.
     pub path: &'a str,
+}
+
+/// What a path names that belongs to one account, and that Dify gives to whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owned<'a> {
+    /// A run, while it goes on and afterwards.
+    Run(&'a str),
+    /// What Dify calls the work of one stream, by which it is stopped.
+    Task(&'a str),
+}
+
+impl fmt::Display for Owned<'_> {
+    /// As it is remembered within its account.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(id) => write!(f, "dify/run/{id}"),
+            Self::Task(id) => write!(f, "dify/task/{id}"),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    /// What the path names that has to be the caller's own.
+    pub fn owned(&self) -> Option<Owned<'a>> {
+        let segments = self.route.path.split('/').zip(self.path.split('/'));
+        let id = segments.into_iter().find_map(|(want, given)| (want == "{}").then_some(given))?;
+        match self.route.class {
+            Class::Run | Class::Events => Some(Owned::Run(id)),
+            Class::Stop => Some(Owned::Task(id)),
+            Class::Billable(_) | Class::Free => None,
+        }
+    }
 }
 
 /// Whether a path belongs to this door, served or not.
@@ -106,6 +142,10 @@ const fn get(path: &'static str, class: Class, user: UserIn) -> Route {
     Route { method: Method::Get, path, class, user }
 }
 
+const fn stop(path: &'static str) -> Route {
+    Route { method: Method::Post, path, class: Class::Stop, user: UserIn::Json }
+}
+
 const fn free(method: Method, path: &'static str, user: UserIn) -> Route {
     Route { method, path, class: Class::Free, user }
 }
@@ -121,9 +161,9 @@ pub const DIFY_ROUTES: &[Route] = &[
     get("/messages/{}/suggested", Class::Billable(Operation::DifySuggested), UserIn::Query),
     get("/workflows/run/{}", Class::Run, UserIn::Nowhere),
     get("/workflow/{}/events", Class::Events, UserIn::Query),
-    free(Method::Post, "/chat-messages/{}/stop", UserIn::Json),
-    free(Method::Post, "/completion-messages/{}/stop", UserIn::Json),
-    free(Method::Post, "/workflows/tasks/{}/stop", UserIn::Json),
+    stop("/chat-messages/{}/stop"),
+    stop("/completion-messages/{}/stop"),
+    stop("/workflows/tasks/{}/stop"),
     free(Method::Get, "/form/human_input/{}", UserIn::Query),
     free(Method::Post, "/form/human_input/{}", UserIn::Json),
     free(Method::Get, "/messages", UserIn::Query),
@@ -188,6 +228,22 @@ mod tests {
         check("GET", "/dify/v1/workflows/run/r-1", run);
         let pinned = Class::Billable(Operation::DifyWorkflow);
         check("POST", "/dify/v1/workflows/w-1/run", Some((None, "/workflows/w-1/run", pinned)));
+    }
+
+    #[test]
+    fn a_run_and_a_task_have_to_be_the_callers_own() {
+        let owned = |method, path: &'static str| find(method, path).unwrap().owned();
+        assert_eq!(owned("GET", "/dify/v1/workflows/run/r-1"), Some(Owned::Run("r-1")));
+        assert_eq!(owned("GET", "/dify/help/v1/workflow/r-1/events"), Some(Owned::Run("r-1")));
+        for path in ["chat-messages/t-1", "completion-messages/t-1", "workflows/tasks/t-1"] {
+            let path = format!("/dify/v1/{path}/stop").leak();
+            assert_eq!(owned("POST", path), Some(Owned::Task("t-1")), "{path}");
+        }
+        // What these name is found by its own user only, and that one's name has the account's.
+        assert_eq!(owned("GET", "/dify/v1/messages/m-1/suggested"), None);
+        assert_eq!(owned("DELETE", "/dify/v1/conversations/c-1"), None);
+        assert_eq!(Owned::Run("r-1").to_string(), "dify/run/r-1");
+        assert_eq!(Owned::Task("t-1").to_string(), "dify/task/t-1");
     }
 
     #[test]

@@ -10,12 +10,23 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::ids::{AccountId, SessionId};
 use crate::refusal::{Reason, Refusal};
 
 /// Most parts of a form that are looked at. Dify's have a file and a handful of fields.
 pub const FORM_PARTS_MAX: usize = 64;
 
 const USER: &str = "user";
+
+/// What is put in front of the user's name: the account, and the caller's session where it tells them
+/// apart. No account holds a dot or a colon, so that no two callers of different accounts, or sessions,
+/// ever have a user in common; and a query needs neither escaped.
+pub fn prefix(account: &AccountId, session: Option<&SessionId>) -> String {
+    match session {
+        None => format!("{account}."),
+        Some(session) => format!("{account}:{session}."),
+    }
+}
 
 fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::with_detail(Reason::BodyInvalid, detail)
@@ -169,6 +180,14 @@ fn is_user(head: &[u8]) -> Result<bool, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_user_is_anothers_whatever_a_caller_calls_it() {
+        let (account, session) = ("acc_1".parse().unwrap(), "5e".parse().unwrap());
+        assert_eq!(prefix(&account, None), "acc_1.");
+        assert_eq!(prefix(&account, Some(&session)), "acc_1:5e.");
+        assert!("acc_1.x".parse::<AccountId>().is_err() && "acc_1:x".parse::<AccountId>().is_err());
+    }
 
     #[track_caller]
     fn json(body: &str, want: Result<&str, &str>) {

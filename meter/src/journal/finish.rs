@@ -4,7 +4,7 @@ use crate::entry::{Ending, Entry, Facts};
 use crate::ids::{AccountId, CallId};
 use crate::money::Nanos;
 use crate::outcome::{Outcome, Reading, Source, Told, decide};
-use crate::route::Operation;
+use crate::route::{Operation, Provider};
 use crate::time::UnixMs;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
@@ -101,9 +101,18 @@ impl Journal {
         let ids = [&report.observed.ids.chat, &report.observed.ids.execution];
         let found = ids.into_iter().flatten().find_map(|id| self.call_of(account, id));
         match found {
+            Some(call_no) if self.is_read(call_no) => Decision::unchanged(Settled::Open),
             Some(call_no) => self.report(call_no, report, Told::ByAsking, Last::Nobody, now),
             None => Decision::unchanged(Settled::Unknown),
         }
+    }
+
+    /// Whether the call's own reply still comes in and tells more than an answer does. The detail of a
+    /// Dify run knows no cost: whoever asks for it at the right moment would otherwise pay nothing.
+    fn is_read(&self, call_no: CallNo) -> bool {
+        self.open.get(&call_no).is_some_and(|open| {
+            open.hold.asked.operation.provider() == Provider::Dify && open.ask_at.is_none()
+        })
     }
 
     /// Takes in an answer to one of our own questions.

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::ids::UpstreamId;
 use crate::sse::Event;
 
 use super::cost::Cost;
@@ -31,6 +32,7 @@ pub struct DifyStream {
     /// `message_end` stated a usage, so that what the workflow says beside it is the same again.
     has_message_usage: bool,
     nodes: Nodes,
+    task: Option<UpstreamId>,
 }
 
 /// The fields of all events together; each event has some, and so has a reply that is not streamed.
@@ -40,6 +42,7 @@ struct Told {
     event: Text,
     id: Text,
     message_id: Text,
+    task_id: Text,
     workflow_run_id: Text,
     /// The HTTP status that an error would have had.
     status: Count,
@@ -97,6 +100,7 @@ impl DifyStream {
         let Some(name) = told.event.as_deref() else { return };
         self.observed.ids.chat = message(&told).or_else(|| self.observed.ids.chat.take());
         self.observed.ids.execution = run(&told).or_else(|| self.observed.ids.execution.take());
+        self.task = self.task.take().or_else(|| id(told.task_id.as_deref()));
         let data = told.data.unwrap_or_default();
         match name {
             "message_end" => self.end_message(told.metadata.unwrap_or_default().usage),
@@ -137,6 +141,11 @@ impl DifyStream {
     /// What is known so far, for noting the ids of a call that runs long.
     pub fn so_far(&self) -> &Observed {
         &self.observed
+    }
+
+    /// The name by which the work of this stream can be stopped, once an event has told it.
+    pub fn task(&self) -> Option<&UpstreamId> {
+        self.task.as_ref()
     }
 
     /// What the stream told, now that it has ended.
@@ -214,12 +223,12 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
 }
 
 /// The message's id. Its conversation is left out: by those two nothing can be asked about usage.
-fn message(told: &Told) -> Option<crate::ids::UpstreamId> {
+fn message(told: &Told) -> Option<UpstreamId> {
     let own = matches!(told.event.as_deref(), Some("message_end")).then_some(&told.id);
     id(told.message_id.as_deref()).or_else(|| id(own?.as_deref()))
 }
 
-fn run(told: &Told) -> Option<crate::ids::UpstreamId> {
+fn run(told: &Told) -> Option<UpstreamId> {
     id(told.workflow_run_id.as_deref()).or_else(|| {
         let is_about_run = matches!(
             told.event.as_deref(),
@@ -298,6 +307,19 @@ mod tests {
         assert_eq!(end(""), None);
         assert_eq!(end(r#","currency":null"#), None);
         assert!(end(r#","currency":"RMB""#).is_some());
+    }
+
+    #[test]
+    fn a_streams_task_is_the_one_that_its_events_name() {
+        let mut reading = DifyStream::new();
+        let mut task_behind = |json: &str| {
+            reading.take(Event { name: b"", data: json.as_bytes(), truncated: false });
+            reading.task().map(ToString::to_string)
+        };
+        assert_eq!(task_behind(""), None);
+        assert_eq!(task_behind(r#"{"event":"error","status":400}"#), None);
+        assert_eq!(task_behind(r#"{"event":"message","task_id":"t-1"}"#).as_deref(), Some("t-1"));
+        assert_eq!(task_behind(r#"{"event":"message","answer":"x"}"#).as_deref(), Some("t-1"));
     }
 
     #[test]

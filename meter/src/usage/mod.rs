@@ -17,6 +17,8 @@ pub mod coze_socket;
 pub mod dify;
 pub mod envelope;
 
+use std::cmp::Ordering;
+
 use crate::ids::UpstreamId;
 use crate::money::Nanos;
 
@@ -57,10 +59,15 @@ impl Usage {
         total.or(sum).map(|total| Self { input, output, total, cost: None })
     }
 
-    /// The larger of two usages of one piece of work, by their totals (contract §4.3).
+    /// The larger of two usages of one piece of work, by their totals (contract §4.3). Where both are the
+    /// same, its cost is known when either tells it: the detail of a Dify run never does.
     #[must_use]
     pub fn larger(self, other: Self) -> Self {
-        if other.total > self.total { other } else { self }
+        match other.total.cmp(&self.total) {
+            Ordering::Less => self,
+            Ordering::Equal => Self { cost: self.cost.or(other.cost), ..self },
+            Ordering::Greater => other,
+        }
     }
 
     /// What is left of this usage when another was billed before, part by part and never below zero.

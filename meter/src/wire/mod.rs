@@ -9,6 +9,7 @@ pub mod cost;
 pub mod entry;
 pub mod book;
 pub mod credential;
+pub mod dify;
 pub mod registered;
 pub mod settings;
 pub mod claims;

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use meter::dify::DIFY_ROUTES;
 use meter::route::ROUTES;
 use serde_json::{Value, json};
 
@@ -20,10 +21,15 @@ fn json(command: &str) -> Vec<Value> {
 #[test]
 fn every_route_is_printed_with_what_it_is() {
     let printed = weir(&["routes"]);
-    assert_eq!(printed.lines().count(), ROUTES.len() + 2);
+    let count = ROUTES.len() + DIFY_ROUTES.len();
+    assert_eq!(printed.lines().count(), count + 2);
     assert!(printed.contains("| POST | `/v3/chat` | billable | chat |"), "{printed}");
     let routes = json("routes");
-    assert_eq!(routes.len(), ROUTES.len());
+    assert_eq!(routes.len(), count);
+    let run = json!({
+        "methods": ["GET"], "path": "/dify/v1/workflows/run/{}", "class": "follow_up", "follows": "run",
+    });
+    assert!(routes.contains(&run), "{routes:#?}");
     let chat = json!({
         "methods": ["POST"], "path": "/v3/chat", "class": "billable", "operation": "chat",
     });
