@@ -3,7 +3,7 @@
 #   workerd serve edge/workerd.capnp --socket-addr http=0.0.0.0:8787 --directory-path journals=DIR
 #
 # UPSTREAM_URL, WEIR_PUBLIC_KEYS and the secrets come from the environment, and so do, where they are
-# set, WEIR_HOSTS, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS, COZE_BOT_ID, CORS_ORIGINS and
+# set, WEIR_HOSTS, DIFY_URL, COZE_DEVICE_INFO, NOTE_IDS_AFTER_MS, COZE_BOT_ID, CORS_ORIGINS and
 # GUEST_CALLS_PER_MINUTE. DIR keeps the journals: it is half of the books, so it belongs on a disk that is backed up.
 
 using Workerd = import "/workerd/workerd.capnp";
@@ -39,6 +39,8 @@ const edge :Workerd.Worker = (
     ( name = "COZE_PUBLIC_KEY", fromEnvironment = "COZE_PUBLIC_KEY" ),
     ( name = "COZE_PRIVATE_KEY", fromEnvironment = "COZE_PRIVATE_KEY" ),
     ( name = "COZE_CREDENTIALS", fromEnvironment = "COZE_CREDENTIALS" ),
+    ( name = "DIFY_URL", fromEnvironment = "DIFY_URL" ),
+    ( name = "DIFY_APPS", fromEnvironment = "DIFY_APPS" ),
     ( name = "COZE_BOT_ID", fromEnvironment = "COZE_BOT_ID" ),
     ( name = "GUEST_KEY", fromEnvironment = "GUEST_KEY" ),
     ( name = "GUEST_CALLS_PER_MINUTE", fromEnvironment = "GUEST_CALLS_PER_MINUTE" ),

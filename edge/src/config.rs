@@ -6,6 +6,7 @@
 //! | `WEIR_HOSTS` | variable | the hosts that are served, with their ports, separated by commas; any when absent or empty |
 //! | `UPSTREAM_URL` | variable | upstream's base, scheme and host only; default `https://api.coze.cn` |
 //! | `UPSTREAM_WS_URL` | variable | the same for websockets; default `https://ws.coze.cn`, or `UPSTREAM_URL` when that is set |
+//! | `DIFY_URL` | variable | Dify's base as its users know it, with `/v1`; default `https://api.dify.ai/v1` |
 //! | `COZE_DEVICE_INFO` | variable | `on` stamps calls for upstream's bill (enterprise plan); default `off` |
 //! | `NOTE_IDS_AFTER_MS` | variable | how long a stream runs before its ids are noted; default 5000, 0 for at once |
 //! | `COZE_BOT_ID` | variable | the bot behind the model `coze-bot`, for callers that name none; optional |
@@ -14,7 +15,7 @@
 //! | `GUEST_CALLS_PER_MINUTE` | variable | how many calls a guest's address may begin; default 10 |
 //! | `JOURNAL` | Durable Object namespace | the class `Journal` |
 //!
-//! Credentials for upstream are not among it: `credential::configured` reads them at each use.
+//! Credentials for upstream are not among it: `credential` reads them at each use.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -45,6 +46,7 @@ const GUEST_CALLS_MAX: u32 = 10_000;
 const HOSTS_MAX: usize = 32;
 const UPSTREAM_DEFAULT: &str = "https://api.coze.cn";
 const UPSTREAM_SOCKET_DEFAULT: &str = "https://ws.coze.cn";
+const DIFY_DEFAULT: &str = "https://api.dify.ai/v1";
 
 /// The edge's configuration.
 pub(crate) struct Config {
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) upstream: String,
     /// The same for websockets, under `http` or `https`.
     pub(crate) upstream_socket: String,
+    /// Dify's base, without a slash at the end.
+    pub(crate) dify: String,
     /// Whether calls are stamped, so that upstream's bill names them.
     pub(crate) stamps_calls: bool,
     /// How long a stream runs before the ids of its work are noted in the journal.
@@ -94,6 +98,7 @@ impl Config {
             public_keys,
             upstream_socket: upstream_socket(env, &upstream),
             upstream: upstream.trim_end_matches('/').to_owned(),
+            dify: dify(setting(env, "DIFY_URL")),
             stamps_calls: stamps_calls(setting(env, "COZE_DEVICE_INFO").as_deref())?,
             guest_calls_per_minute: guest_calls(setting(env, "GUEST_CALLS_PER_MINUTE").as_deref())?,
             origins: origins(setting(env, "CORS_ORIGINS").as_deref())?,
@@ -117,6 +122,10 @@ impl Config {
 pub(crate) fn setting(env: &Env, name: &str) -> Option<String> {
     let value = js_sys::Reflect::get(env, &name.into()).ok()?.as_string()?;
     Some(value).filter(|value| !value.is_empty())
+}
+
+fn dify(url: Option<String>) -> String {
+    url.unwrap_or_else(|| DIFY_DEFAULT.to_owned()).trim_end_matches('/').to_owned()
 }
 
 fn stamps_calls(value: Option<&str>) -> Result<bool> {
@@ -226,6 +235,12 @@ mod tests {
         for bad in ["0", "10001", "-1", "ten"] {
             assert!(guest_calls(Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn dify_is_in_the_cloud_unless_it_is_elsewhere() {
+        assert_eq!(dify(None), "https://api.dify.ai/v1");
+        assert_eq!(dify(Some("http://dify.internal/v1/".to_owned())), "http://dify.internal/v1");
     }
 
     #[test]

@@ -8,15 +8,16 @@
 
 use std::rc::Rc;
 
+use meter::dify::is_dify;
 use meter::ids::CallId;
 use meter::refusal::Reason;
-use meter::route::{self, Class};
+use meter::route::{self, Class, Provider};
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, Result};
 
 use crate::call::{self, Arrived};
 use crate::config::Config;
-use crate::door::{AtDoor, Facade, OpenAi};
+use crate::door::{self, AtDoor, Facade, OpenAi};
 use crate::reply::{self, Failure};
 use crate::{balance, cors, explain, oauth, platform, pull};
 
@@ -49,7 +50,12 @@ async fn serve(request: Request, env: Env, context: Context, call: CallId) -> Re
         return reply::health();
     }
     if !Config::of(&env)?.serves(host(&url)) {
-        return reply::failure(Reason::HostUnknown.into(), &call);
+        let provider = if is_dify(path) { Provider::Dify } else { Provider::Coze };
+        return reply::failure_of(provider, Reason::HostUnknown.into(), &call);
+    }
+    if is_dify(path) {
+        let at = AtDoor { request, env, call: &call, context: &context };
+        return door::dify(at, path, query).await;
     }
     if let Some(asked) = Facade::of(&method, path) {
         let at = AtDoor { request, env, call: &call, context: &context };
@@ -69,8 +75,7 @@ async fn serve(request: Request, env: Env, context: Context, call: CallId) -> Re
             (Some(_), Err(error)) => Err(error.into()),
             (Some(class), Ok(config)) => {
                 let (path, query) = (path.to_owned(), query.to_owned());
-                let arrived =
-                    Arrived { request, env, config, path, query, call: call.clone(), way: None };
+                let arrived = Arrived::new(request, env, config, path, query, call.clone());
                 match class {
                     Class::Billable(operation) => {
                         call::billable(arrived, operation, &context).await

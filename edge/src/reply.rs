@@ -1,11 +1,13 @@
 //! Replies that Weir makes itself, and the headers it adds to upstream's.
 
+use meter::dify;
 use meter::door;
 use meter::header;
 use meter::ids::CallId;
 use meter::money::Nanos;
 use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
+use meter::route::Provider;
 use meter::wire::command::KeptReplyDoc;
 use serde::Serialize;
 use worker::js_sys::Uint8Array;
@@ -73,6 +75,11 @@ impl From<wasm_bindgen::JsValue> for Failure {
 
 /// The reply to a request that failed.
 pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
+    failure_of(Provider::Coze, failure, call)
+}
+
+/// The same in the words that this provider's libraries understand.
+pub(crate) fn failure_of(provider: Provider, failure: Failure, call: &CallId) -> Result<Response> {
     let refusal = match failure {
         Failure::Refused(refusal) => refusal,
         Failure::Broken(error) => {
@@ -96,7 +103,11 @@ pub(crate) fn failure(failure: Failure, call: &CallId) -> Result<Response> {
     if refusal.forbids_retry() {
         headers.set(SHOULD_RETRY, "false")?;
     }
-    respond(refusal.reason.status(), &headers, Body::Text(&refusal.body(call.as_str())))
+    let body = match provider {
+        Provider::Coze => refusal.body(call.as_str()),
+        Provider::Dify => dify::body(&refusal, call.as_str()),
+    };
+    respond(refusal.reason.status(), &headers, Body::Text(&body))
 }
 
 /// The reply that a request had when it was first sent.

@@ -140,7 +140,7 @@ impl Reason {
             Self::ModelUnknown => ("model_not_found", 404, 4200, "this model is not known here"),
             Self::BodyTooLarge => ("body_too_large", 413, 4000, "the body is too large"),
             Self::BodyInvalid => ("body_invalid", 400, 4000, "the body is not valid"),
-            Self::WorkUnknown => ("work_unknown", 404, 4001, "this chat is not waiting here"),
+            Self::WorkUnknown => ("work_unknown", 404, 4001, "no such work of yours is known here"),
             Self::IdempotencyConflict => (
                 "idempotency_conflict",
                 409,

@@ -99,6 +99,15 @@ async fn a_failed_chatflow_has_no_message_end() {
 }
 
 #[tokio::test]
+async fn what_was_stopped_says_so_and_what_it_used() {
+    let stopped = json!({ "app": "chatflow", "stopped": true });
+    let events = chat(json!({ "dify": stopped })).await;
+    assert_eq!(names(&events)[names(&events).len() - 2..], ["workflow_finished", "message_end"]);
+    assert_eq!(events[events.len() - 2]["data"]["status"], "stopped");
+    assert_eq!(events[events.len() - 1]["metadata"]["usage"]["total_tokens"], 14);
+}
+
+#[tokio::test]
 async fn an_error_may_come_at_any_place_and_the_status_stays_200() {
     let bench = Bench::start().await;
     bench.tell("app", json!({ "outcome": { "error": { "after_events": 1 } } })).await;

@@ -30,6 +30,8 @@ Environment:
   COZE_CLIENT_ID, COZE_PUBLIC_KEY, COZE_PRIVATE_KEY
                          dev: the same with an OAuth app: its id, its key's name, the key in PEM
   COZE_CREDENTIALS       dev: further credentials, by the names that accounts know them by
+  DIFY_APPS              dev: the keys of Dify apps by their names here, instead of a stand-in's
+  DIFY_URL               dev: where those apps are, https://api.dify.ai/v1 by default
   WEIR_PULL_INTERVAL_MS  dev: how often the origin pulls, 1000 by default";
 
 /// Builds, runs and tests Weir. Needs Rust, a C compiler and Node 20 or newer, and fetches the rest.
@@ -106,7 +108,7 @@ enum Verb {
     /// Run the edge alone on workerd, in the foreground. Its journals are kept in `.weir/edge`.
     ///
     /// Its secrets come from the environment: `COZE_API_TOKEN` or `COZE_CLIENT_ID`, `COZE_PUBLIC_KEY`
-    /// and `COZE_PRIVATE_KEY`; `COZE_CREDENTIALS`; `WEIR_EDGE_SIGNING_KEY`.
+    /// and `COZE_PRIVATE_KEY`; `COZE_CREDENTIALS`; `DIFY_APPS`; `WEIR_EDGE_SIGNING_KEY`.
     ServeEdge {
         /// Where it listens.
         #[arg(long, default_value_t = 8787)]

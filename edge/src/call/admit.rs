@@ -8,14 +8,14 @@ use meter::key::Caller;
 use meter::notice::{EVENTS_HEADER, is_asked_for};
 use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
-use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, Wanted};
-use meter::route::{Dialect, Operation};
+use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, SubjectKind, Wanted};
+use meter::route::{Dialect, Operation, Provider};
 use meter::wire::command::{CommandDoc, KeptReplyDoc, ReplyDoc};
 use worker::js_sys::Uint8Array;
 use worker::web_sys::Request;
 
 use crate::body::{self, Body};
-use crate::credential::{self, Authorization};
+use crate::credential::{self, App, Authorization};
 use crate::journal::Handle;
 use crate::reply::Failure;
 
@@ -42,15 +42,27 @@ pub(super) struct Admitted {
     pub(super) tells_balance: bool,
     /// How the caller stands with its calls a minute, for the reply's headers.
     pub(super) rate: Option<Rate>,
+    /// The Dify app that it goes to; it goes to Coze where there is none.
+    pub(super) app: Option<App>,
     /// Who pays, and as whom the call goes upstream.
-    account: AccountId,
+    pub(super) account: AccountId,
     sender: Sender,
 }
 
 impl Admitted {
     /// What it is sent with.
     pub(super) async fn authorization(&self, arrived: &Arrived) -> Result<Authorization, Refusal> {
-        credential::of(&arrived.env, &arrived.config, &self.account, &self.sender).await
+        match &self.app {
+            Some(app) => Ok(app.authorization()),
+            None => {
+                credential::of(&arrived.env, &arrived.config, &self.account, &self.sender).await
+            }
+        }
+    }
+
+    /// Whose libraries the caller uses.
+    pub(super) fn provider(&self) -> Provider {
+        if self.app.is_some() { Provider::Dify } else { Provider::Coze }
     }
 }
 
@@ -68,11 +80,18 @@ pub(super) async fn admit(
     caller: Caller,
     operation: Operation,
 ) -> Result<Entered, Failure> {
-    let body = read_body(&arrived.request).await?;
+    let body = match arrived.dify.as_ref().and_then(|to| to.body.as_ref()) {
+        Some(body) => body.clone(),
+        None => read_body(&arrived.request).await?,
+    };
     let bytes = body.to_vec();
     let Arrived { path, query, .. } = arrived;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
-    match request::read(operation, Parts { path, query, body: &bytes })? {
+    let wanted = match arrived.app() {
+        Some(app) => Wanted::Work(Asked::new(operation, SubjectKind::App, app.subject()?)),
+        None => request::read(operation, Parts { path, query, body: &bytes })?,
+    };
+    match wanted {
         Wanted::Work(asked) => {
             caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
             let attempt = attempt(arrived, &caller, &bytes)?;
@@ -95,6 +114,7 @@ pub(super) async fn admit(
                 tells_balance: asks_for_balance(arrived)?,
                 stamped: false,
                 rate: None,
+                app: None,
                 account: caller.account,
                 sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
             }))
@@ -134,6 +154,7 @@ async fn hold(
                 tells_balance: balance_events || asks_for_balance(arrived)?,
                 stamped: false,
                 rate: rate.map(Into::into),
+                app: arrived.app().cloned(),
                 account,
                 sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
             }))
@@ -174,6 +195,7 @@ pub(super) async fn hold_for(
             tells_balance: false,
             stamped: false,
             rate: None,
+            app: None,
             account: caller.account.clone(),
             sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
         }),
@@ -198,7 +220,10 @@ fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Att
         Some(way) => (b"".as_slice(), way.asked.as_slice()),
         None => (query, body),
     };
-    let request = Hash::of_parts(&[arrived.path.as_bytes(), query, asked]);
+    // Two apps are asked by the same path.
+    let app = arrived.app().map_or("", |app| app.name.as_str());
+    let path = [app, arrived.path.as_str()].concat();
+    let request = Hash::of_parts(&[path.as_bytes(), query, asked]);
     Ok(Some(Attempt { key, request }))
 }
 
@@ -212,7 +237,10 @@ pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<Authoriz
             let sender = Sender::try_from(&sender).map_err(|_| Reason::Internal)?;
             let sender = Sender { session: caller.session.clone(), ..sender };
             let Arrived { env, config, .. } = arrived;
-            Ok(credential::of(env, config, &caller.account, &sender).await?)
+            match arrived.app() {
+                Some(app) => Ok(app.authorization()),
+                None => Ok(credential::of(env, config, &caller.account, &sender).await?),
+            }
         }
         reply => Err(refused(reply)),
     }

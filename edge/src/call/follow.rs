@@ -4,7 +4,7 @@ use meter::credential::is_refused;
 use meter::journal::{Report, Settled};
 use meter::key::Caller;
 use meter::route::FollowUp;
-use meter::usage::{Stage, coze_chat, coze_workflow};
+use meter::usage::{Stage, coze_chat, coze_workflow, dify};
 use meter::wire::command::CommandDoc;
 use worker::web_sys::Response;
 
@@ -23,15 +23,16 @@ pub(super) async fn follow(
     authorization: &Authorization,
     what: FollowUp,
 ) -> Result<Response, Failure> {
-    let Arrived { request, env, config, path, query, call, .. } = arrived;
-    let asked =
-        Asked { account: caller.account.clone(), question: [path.as_str(), query].concat() };
+    let Arrived { request, env, path, query, call, .. } = arrived;
+    let app = arrived.app().map_or("", |app| app.name.as_str());
+    let question = [app, path.as_str(), query].concat();
+    let asked = Asked { account: caller.account.clone(), question };
     if let Some(answer) = memory::recall(&asked, platform::now()) {
         // What it says was taken in when it was new.
         let headers = reply::headers_down(&answer.headers, call)?;
         return Ok(reply::respond(answer.status, &headers, Body::Bytes(&answer.bytes))?);
     }
-    let up = forward::Up::of(request, config, path, query)?;
+    let up = arrived.up()?;
     up.authorize(authorization)?;
     let answer = forward::pass(&up, request).await?;
     let bytes = forward::bytes(&answer).await?;
@@ -42,6 +43,7 @@ pub(super) async fn follow(
     let observed = match what {
         FollowUp::ChatRetrieve => coze_chat::read_retrieved(&body),
         FollowUp::RunHistory => coze_workflow::read_history(&body),
+        FollowUp::DifyRun => dify::read_run(&body),
     };
     if is_refused(status, observed.code) {
         authorization.was_refused();

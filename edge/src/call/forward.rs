@@ -7,11 +7,13 @@ use meter::credential::is_refused;
 use meter::header;
 use meter::journal::Question;
 use meter::journal::Report;
-use meter::route::Dialect;
+use meter::refusal::Refusal;
+use meter::route::{Dialect, Provider};
 use meter::stamp::{STAMP_HEADER, Stamp};
 use meter::usage::Observed;
 use meter::usage::coze_chat::read_retrieved;
 use meter::usage::coze_workflow::read_history;
+use meter::usage::dify::read_run;
 use worker::js_sys::Uint8Array;
 use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::{Env, Result};
@@ -33,8 +35,8 @@ pub(super) struct Up {
 }
 
 impl Up {
-    /// The request as upstream is to see it, but for the credential.
-    pub(super) fn of(request: &Request, config: &Config, path: &str, query: &str) -> Result<Self> {
+    /// The request as upstream at this base is to see it, but for the credential.
+    pub(super) fn of(request: &Request, base: &str, path: &str, query: &str) -> Result<Self> {
         let headers = Headers::new()?;
         for (name, value) in worker::Headers(request.headers()).entries() {
             if header::goes_up(&name) {
@@ -43,7 +45,7 @@ impl Up {
         }
         // A compressed reply could not be read on its way through (contract §9 no. 26).
         headers.set("accept-encoding", "identity")?;
-        let url = [config.upstream.as_str(), path, query].concat();
+        let url = [base, path, query].concat();
         Ok(Self { url, method: request.method(), headers })
     }
 
@@ -54,9 +56,8 @@ impl Up {
         path: &str,
         query: &str,
     ) -> Result<Self> {
-        let mut up = Self::of(request, config, path, query)?;
+        let up = Self::of(request, &config.upstream_socket, path, query)?;
         up.headers.set("upgrade", "websocket")?;
-        up.url = [config.upstream_socket.as_str(), path, query].concat();
         Ok(up)
     }
 
@@ -82,7 +83,10 @@ impl Up {
 /// Sends a request whose body was read.
 pub(super) async fn send(up: &Up, body: &Uint8Array) -> Result<Response> {
     let init = up.init();
-    init.set_body(body);
+    // The platform takes no body for a GET, not even an empty one.
+    if up.method != "GET" {
+        init.set_body(body);
+    }
     platform::fetch(&up.url, &init).await
 }
 
@@ -113,9 +117,15 @@ type Read = fn(&[u8]) -> Observed;
 
 async fn asked(env: &Env, config: &Config, question: &Question) -> Result<Report> {
     let Question { account, sender, .. } = question;
-    let authorization = credential::of(env, config, account, sender).await;
-    let authorization = authorization
-        .map_err(|refusal| worker::Error::RustError(refusal.reason.code().to_owned()))?;
+    let failed = |problem: &str| worker::Error::RustError(problem.to_owned());
+    let refused = |refusal: Refusal| failed(refusal.reason.code());
+    let authorization = match question.asked.operation.provider() {
+        Provider::Coze => credential::of(env, config, account, sender).await.map_err(refused)?,
+        Provider::Dify => {
+            let app = credential::of_app(env, &question.asked.subject.id).map_err(refused)?;
+            app.ok_or_else(|| failed("the work's app is configured no more"))?
+        }
+    };
     let ids = &question.ids;
     let about_run = ids.execution.as_ref().map(|execution| {
         let workflow = &question.asked.subject.id;
@@ -129,15 +139,16 @@ async fn asked(env: &Env, config: &Config, question: &Question) -> Result<Report
     // A chatflow has both ids in the end, and its run tells more; a plain chat has no run.
     let question: Option<(String, Read)> = match question.asked.operation.dialect() {
         Dialect::Workflow | Dialect::Plain => about_run.map(|url| (url, read_history as _)),
-        // No Dify is configured.
-        Dialect::Dify => None,
+        Dialect::Dify => ids.execution.as_ref().map(|run| {
+            let url = format!("{}/workflows/run/{run}", config.dify);
+            (url, read_run as _)
+        }),
         Dialect::Chat => match (about_run, about_chat) {
             (Some(url), _) => Some((url, read_history)),
             (None, about_chat) => about_chat.map(|url| (url, read_retrieved as _)),
         },
     };
-    let (url, read) = question
-        .ok_or_else(|| worker::Error::RustError("the work has no id to ask by".to_owned()))?;
+    let (url, read) = question.ok_or_else(|| failed("the work has no id to ask by"))?;
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     let headers = Headers::new()?;

@@ -13,27 +13,33 @@ mod notice;
 mod settle;
 mod follow;
 mod memory;
+mod owner;
+mod again;
 mod socket;
 
 use std::rc::Rc;
 
 use meter::credential::is_refused;
 use meter::ids::CallId;
-use meter::route::{FollowUp, Operation};
+use meter::route::{FollowUp, Operation, Provider};
 use meter::stamp::Stamp;
 use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::{JsFuture, future_to_promise};
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env};
 
 use crate::config::Config;
+use crate::credential::App;
 use crate::door::Way;
 use crate::reply::{self, Body, Failure};
 
 use admit::Entered;
 pub(crate) use admit::read_body;
+pub(crate) use again::events;
 pub(crate) use authenticate::{address_of, authenticate, verify};
 pub(crate) use forward::ask;
+pub(crate) use owner::check as check_owner;
 pub(crate) use socket::socket;
 
 /// A request that has a route.
@@ -47,6 +53,49 @@ pub(crate) struct Arrived {
     pub(crate) call: CallId,
     /// The way back through a door, when the call came in by one.
     pub(crate) way: Option<Way>,
+    /// Where it goes when it goes to Dify and not to Coze.
+    pub(crate) dify: Option<ToDify>,
+}
+
+/// What of a request to Dify is not as it came.
+pub(crate) struct ToDify {
+    /// The app that answers.
+    pub(crate) app: App,
+    /// The body in which the user is the account's own, where the body is what names one.
+    pub(crate) body: Option<Uint8Array>,
+}
+
+impl Arrived {
+    /// A request to Coze that came in by its own path.
+    pub(crate) fn new(
+        request: Request,
+        env: Env,
+        config: Rc<Config>,
+        path: String,
+        query: String,
+        call: CallId,
+    ) -> Self {
+        Self { request, env, config, path, query, call, way: None, dify: None }
+    }
+
+    fn app(&self) -> Option<&App> {
+        self.dify.as_ref().map(|to| &to.app)
+    }
+
+    /// Whose libraries the caller uses.
+    fn provider(&self) -> Provider {
+        if self.dify.is_some() { Provider::Dify } else { Provider::Coze }
+    }
+
+    /// The request as upstream is to see it, but for the credential.
+    fn up(&self) -> worker::Result<forward::Up> {
+        let Self { request, config, path, query, .. } = self;
+        let base = match self.provider() {
+            Provider::Coze => &config.upstream,
+            Provider::Dify => &config.dify,
+        };
+        forward::Up::of(request, base, path, query)
+    }
 }
 
 /// A call that is paid for.
@@ -59,10 +108,10 @@ pub(crate) async fn billable(
     context: &Rc<Context>,
 ) -> Result<Response, Failure> {
     let for_tap = Rc::clone(context);
-    let call = arrived.call.clone();
+    let (call, provider) = (arrived.call.clone(), arrived.provider());
     let answer = future_to_promise(async move {
         let carried = carry(arrived, operation, &for_tap).await;
-        let response = carried.or_else(|failure| reply::failure(failure, &call));
+        let response = carried.or_else(|failure| reply::failure_of(provider, failure, &call));
         response.map(JsValue::from).map_err(JsValue::from)
     });
     let held = answer.clone();
@@ -81,7 +130,7 @@ async fn carry(
     // (1) authenticate: a bad key costs no request to the journal.
     let caller = authenticate(&arrived.request, &arrived.config)?;
     let account = caller.account.clone();
-    let up = forward::Up::of(&arrived.request, &arrived.config, &arrived.path, &arrived.query)?;
+    let up = arrived.up()?;
     // (2) admit: from here on a durable hold exists, and somebody has to end it.
     let mut admitted = match admit::admit(&arrived, caller, operation).await? {
         Entered::Admitted(admitted) => admitted,
@@ -134,14 +183,16 @@ pub(crate) async fn bytes_of(reply: &Response) -> Result<Vec<u8>, Failure> {
 pub(crate) async fn free(arrived: Arrived) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
     let authorization = admit::enter(&arrived, &caller).await?;
-    let Arrived { request, config, path, query, call, .. } = &arrived;
-    let up = forward::Up::of(request, config, path, query)?;
+    let up = arrived.up()?;
     up.authorize(&authorization)?;
-    let answer = forward::pass(&up, request).await?;
+    let answer = match arrived.dify.as_ref().and_then(|to| to.body.as_ref()) {
+        Some(body) => forward::send(&up, body).await?,
+        None => forward::pass(&up, &arrived.request).await?,
+    };
     if is_refused(answer.status(), None) {
         authorization.was_refused();
     }
-    let headers = reply::headers_down(&answer.headers(), call)?;
+    let headers = reply::headers_down(&answer.headers(), &arrived.call)?;
     let body = answer.body();
     Ok(reply::respond(answer.status(), &headers, Body::Stream(body.as_ref()))?)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use meter::credential::is_refused;
+use meter::ids::UpstreamId;
 use meter::journal::{IDEMPOTENT_REPLY_BYTES_MAX, Report, Settled};
 use meter::refusal::Reason;
 use meter::route::Dialect;
@@ -27,6 +28,7 @@ use crate::reply::{self, Body, Failure};
 use crate::{body, log};
 
 use super::admit::Admitted;
+use super::owner::Owned;
 use super::{forward, notice, settle};
 
 /// How often a call that goes on gives a sign of life, once its ids were noted.
@@ -60,7 +62,8 @@ pub(super) async fn unreachable(admitted: &Admitted, error: &worker::Error) -> R
     log::warn("upstream_unreachable", Some(admitted.call.as_str()), &error.to_string());
     let report = Report { status: None, observed: Observed::nothing() };
     settle::settle(admitted, &report, None).await;
-    reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call)
+    let failure = Failure::from(Reason::UpstreamUnreachable);
+    reply::failure_of(admitted.provider(), failure, &admitted.call)
 }
 
 /// A reply began and did not end.
@@ -72,7 +75,8 @@ pub(super) async fn broke_off(
     log::warn("reply_broke_off", Some(admitted.call.as_str()), &error.to_string());
     let report = Report { status: Some(status), observed: Observed::nothing() };
     settle::settle(admitted, &report, None).await;
-    reply::failure(Failure::from(Reason::UpstreamUnreachable), &admitted.call)
+    let failure = Failure::from(Reason::UpstreamUnreachable);
+    reply::failure_of(admitted.provider(), failure, &admitted.call)
 }
 
 /// What a reply that was read whole says.
@@ -107,6 +111,8 @@ async fn whole(
     let body = bytes.to_vec();
     let observed = read_whole(admitted.dialect, status, &body);
     note_refusal(authorization, status, &observed);
+    let mut owned = Owned::nothing();
+    owned.keep(admitted, observed.ids.execution.as_ref(), None).await;
     let kept = kept_reply(admitted, status, body);
     let report = Report { status: Some(status), observed };
     let settled = settle::settle(admitted, &report, kept).await;
@@ -179,6 +185,7 @@ pub(super) async fn read_copy(
     };
     let mut parser = sse::Parser::new();
     let reader = body::reader(copy);
+    let mut owned = Owned::nothing();
     let mut is_noted = !note_after.is_zero();
     let mut note_in = Box::pin(Delay::from(if is_noted { note_after } else { NOTE_EVERY }));
     let mut chunk = Box::pin(body::next_chunk(&reader));
@@ -187,6 +194,7 @@ pub(super) async fn read_copy(
         match select(chunk, note_in).await {
             Either::Left((Ok(Some(bytes)), waiting)) => {
                 parser.feed(&bytes.to_vec(), |event| take(&mut reading, event));
+                owned.keep(admitted, reading.run(), reading.task()).await;
                 if !is_noted && reading.goes_on_named() {
                     settle::note(admitted, reading.ids()).await;
                     is_noted = true;
@@ -260,6 +268,17 @@ impl StreamReading {
             Self::Chat(chat) => chat.so_far(),
             Self::Workflow(workflow) => workflow.so_far(),
             Self::Dify(dify) => dify.so_far(),
+        }
+    }
+
+    fn run(&self) -> Option<&UpstreamId> {
+        self.so_far().ids.execution.as_ref()
+    }
+
+    fn task(&self) -> Option<&UpstreamId> {
+        match self {
+            Self::Chat(_) | Self::Workflow(_) => None,
+            Self::Dify(dify) => dify.task(),
         }
     }
 

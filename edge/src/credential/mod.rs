@@ -5,6 +5,7 @@
 //! OAuth app has minted for this account. Secrets are read from the environment at each use and are
 //! never logged, stored or told to anybody but upstream.
 
+mod apps; // the keys of Dify's apps
 mod configured; // which credential a name means
 mod pem; // private keys, as WebCrypto wants them
 pub(crate) mod rsa; // signatures, by the platform
@@ -19,6 +20,8 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::log;
+
+pub(crate) use apps::{App, apps, of_app};
 
 /// What a request is sent with.
 pub(crate) struct Authorization {

@@ -1,8 +1,10 @@
 //! Front doors: other protocols that lead to the same calls.
 //!
 //! A door authenticates, has `meter::door` make an ordinary call of the request, and sends that through
-//! the same five steps as any other. What comes back is said in the door's own words by [`Way`].
+//! the same five steps as any other. What comes back is said in the door's own words by [`Way`]; what
+//! comes back from Dify is said as it is.
 
+mod dify;
 mod facade;
 mod guest;
 mod memo;
@@ -19,6 +21,7 @@ use crate::call::Arrived;
 use crate::config::Config;
 use crate::reply::Failure;
 
+pub(crate) use dify::dify;
 pub(crate) use facade::Facade;
 pub(crate) use memo::Memo;
 pub(crate) use openai::OpenAi;
@@ -78,7 +81,7 @@ impl AtDoor<'_> {
         let request = Request::new_with_str_and_init(&self.request.url(), &init)?;
         let (env, call) = (self.env, self.call.clone());
         let path = path.to_owned();
-        Ok(Arrived { request, env, config, path, query, call, way })
+        Ok(Arrived { way, ..Arrived::new(request, env, config, path, query, call) })
     }
 }
 

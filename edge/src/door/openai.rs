@@ -131,8 +131,7 @@ async fn execution(at: AtDoor<'_>, id: &str) -> Result<Response, Failure> {
         return Err(unknown_task().into());
     };
     let call = call.clone();
-    let arrived =
-        Arrived { request, env, config, path, query: String::new(), call: call.clone(), way: None };
+    let arrived = Arrived::new(request, env, config, path, String::new(), call.clone());
     let history = call::follow_up(arrived, FollowUp::RunHistory).await?;
     let body = super::body_of(&history).await?;
     let (workflow, execution) = (workflow.as_str(), execution.as_str());

@@ -13,4 +13,4 @@ mod user;
 pub use app::{AppName, AppNameError, DIFY_APPS_MAX, allows, choose};
 pub use refused::body;
 pub use route::{Class, DIFY_ROUTES, Found, Owned, Route, UserIn, find, is_dify};
-pub use user::{FORM_PARTS_MAX, in_form, in_json, in_query, prefix};
+pub use user::{FORM_PARTS_MAX, in_form, in_json, in_query, in_query_if_any, prefix};

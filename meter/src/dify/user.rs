@@ -78,6 +78,13 @@ pub fn in_query(query: &str, prefix: &str) -> Result<String, Refusal> {
     Ok(format!("?{}", pairs.join("&")))
 }
 
+/// The same for a request that need not name a user: nobody is named where it names nobody.
+pub fn in_query_if_any(query: &str, prefix: &str) -> Result<String, Refusal> {
+    let named = in_query(query, prefix)?;
+    let is_anybody = query.split(['?', '&']).any(|pair| pair == USER || pair.starts_with("user="));
+    Ok(if is_anybody { named } else { query.to_owned() })
+}
+
 /// The places in a form: where the content of each part called `user` begins.
 pub fn in_form(content_type: &str, body: &[u8]) -> Result<Vec<usize>, Refusal> {
     let boundary = boundary(content_type).ok_or_else(|| invalid("not a form with a boundary"))?;
@@ -232,6 +239,16 @@ mod tests {
         assert_eq!(query("?user=a&user=b&user"), Ok("?user=acc.a&user=acc.b&user=acc.".to_owned()));
         assert_eq!(query("?us%65r=a"), Err(Reason::BodyInvalid));
         assert_eq!(query("?+user=a"), Err(Reason::BodyInvalid));
+    }
+
+    #[test]
+    fn a_request_that_needs_no_user_gets_none() {
+        let query = |query| in_query_if_any(query, "acc.").map_err(|refusal| refusal.reason);
+        assert_eq!(query(""), Ok(String::new()));
+        assert_eq!(query("?users=1"), Ok("?users=1".to_owned()));
+        assert_eq!(query("?a=1&user=u"), Ok("?a=1&user=acc.u".to_owned()));
+        assert_eq!(query("?user"), Ok("?user=acc.".to_owned()));
+        assert_eq!(query("?us%65r=a"), Err(Reason::BodyInvalid));
     }
 
     fn form(parts: &[(&str, &str)]) -> String {

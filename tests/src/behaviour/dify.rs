@@ -11,6 +11,9 @@ pub struct Dify {
     pub app: DifyApp,
     /// A chatflow ends as older servers end it: `workflow_finished`, then `message_end`.
     pub workflow_finished_first: bool,
+    /// The work ends as one that was stopped: a workflow with the status `stopped`, a chatflow with that
+    /// and then `message_end`, a chat with `message_end` and what it used until then.
+    pub stopped: bool,
     /// What `message_end` and a blocking reply say about usage.
     pub usage: DifyUsage,
     /// The price, verbatim. Unset: 0.001 for a thousand tokens in and 0.002 for a thousand out.

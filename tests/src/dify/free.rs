@@ -4,20 +4,25 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use serde::Deserialize;
 
-use crate::coze::envelope::json;
+use crate::coze::envelope::{json, typed};
 use crate::dify::fault::Fault;
 use crate::dify::guest::Guest;
 use crate::wire::node::{Node, object};
 use crate::world::Upstream;
+
+/// How every PNG begins.
+const PICTURE: &[u8] = &[0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
 pub(crate) fn routes() -> Router<Upstream> {
     Router::new()
         .route("/conversations", get(conversations))
         .route("/conversations/{id}", delete(done))
         .route("/conversations/{id}/name", post(done))
+        .route("/conversations/{id}/variables", get(variables))
+        .route("/conversations/{id}/variables/{variable}", put(set))
         .route("/messages", get(messages))
         .route("/messages/{id}/feedbacks", post(done))
         .route("/parameters", get(empty))
@@ -25,6 +30,7 @@ pub(crate) fn routes() -> Router<Upstream> {
         .route("/meta", get(empty))
         .route("/site", get(empty))
         .route("/files/upload", post(upload))
+        .route("/files/{id}/preview", get(preview))
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +68,22 @@ async fn empty(_guest: Guest) -> Response {
 
 async fn done(_guest: Guest, Path(_id): Path<String>, _body: Bytes) -> Response {
     json(object! { "result": "success" }.to_string())
+}
+
+async fn variables(_guest: Guest, Path(_id): Path<String>) -> Response {
+    list(Vec::new())
+}
+
+async fn set(
+    _guest: Guest,
+    Path((_id, variable)): Path<(String, String)>,
+    _body: Bytes,
+) -> Response {
+    json(object! { "id": &variable }.to_string())
+}
+
+async fn preview(_guest: Guest, Path(_id): Path<String>) -> Response {
+    typed("image/png", Bytes::from_static(PICTURE).into())
 }
 
 /// A file belongs to the user in its form, which the reply gives back as upstream's does not, so that

@@ -64,6 +64,7 @@ enum Course {
     /// An `error` event after so many others.
     Error(usize, Failure),
     Pause,
+    Stop,
 }
 
 impl Call {
@@ -76,6 +77,7 @@ impl Call {
                 Course::Error(usize::try_from(error.after_events).unwrap_or(usize::MAX), failure)
             }
             Outcome::Interrupt(_) if self.app.runs() => Course::Pause,
+            _ if self.behaviour.dify.stopped => Course::Stop,
             Outcome::Complete | Outcome::RequiresAction(_) | Outcome::Interrupt(_) => {
                 Course::Complete
             }
@@ -88,6 +90,7 @@ impl Call {
             Course::Complete => Ending::COMPLETED,
             Course::Fail(failure) | Course::Error(_, failure) => Ending::failed(failure.charged),
             Course::Pause => Ending::PAUSED,
+            Course::Stop => Ending::CANCELED,
         }
     }
 
@@ -115,6 +118,10 @@ impl Call {
                 events.push(self.error(&failure));
             }
             Course::Pause => events.extend(self.pause()),
+            Course::Stop => {
+                events.extend(self.answer_events());
+                events.extend(self.stopped());
+            }
         }
         events
     }
@@ -178,6 +185,16 @@ impl Call {
             event.ending = (at == ends_at).then_some(Ending::COMPLETED);
         }
         events
+    }
+
+    fn stopped(&self) -> Vec<Event> {
+        let message = Event::new("", self.message_end());
+        let finished = self.finished("stopped", None, Ending::CANCELED);
+        match self.app {
+            App::Chatbot | App::Agent | App::Completion => vec![message.ends(Ending::CANCELED)],
+            App::Workflow => vec![self.node(true), finished],
+            App::Chatflow => vec![self.node(true), finished, message],
+        }
     }
 
     fn pause(&self) -> Vec<Event> {
@@ -259,6 +276,7 @@ impl Call {
                 Course::Complete => ("succeeded", None),
                 Course::Fail(failure) | Course::Error(_, failure) => ("failed", Some(failure)),
                 Course::Pause => ("paused", None),
+                Course::Stop => ("stopped", None),
             };
             let charged = failure.is_none_or(|failure| failure.charged);
             return Ok(object! {

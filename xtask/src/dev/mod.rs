@@ -22,6 +22,7 @@ use crate::stack::{Detours, Plan, STAND_IN_TOKEN, Stack, Upstream};
 use crate::{cache, project, random, report};
 
 const COZE_URL: &str = "https://api.coze.cn";
+const DIFY_URL: &str = "https://api.dify.ai/v1";
 const ADMIN: &str = "admin";
 const PULL_INTERVAL_MS_DEFAULT: u64 = 1_000;
 
@@ -60,8 +61,10 @@ pub fn dev(options: &Options) -> Result<()> {
     let mut stack = report::quiet_step(title, || Stack::start(plan))?;
     let state = report::quiet_step("letting an account in", || introduce(&mut stack, earlier))?;
     state.write(&state_file)?;
+    // Apps of one's own are known by names of one's own.
+    let has_demo_app = stack.upstream.is_some() && variable("DIFY_APPS").is_none();
     let bot_id = if stack.upstream.is_some() { "7500000000000000001" } else { "YOUR_BOT_ID" };
-    report::line(&state.greeting(bot_id));
+    report::line(&state.greeting(bot_id, has_demo_app));
     let result =
         watch::until_stopped(&mut stack, |stack| state.with_pids_of(stack).write(&state_file));
     let stopped = report::quiet_step("stopping", || stack.stop());
@@ -132,6 +135,9 @@ fn plan(
         detours: Detours::default(),
         build: None,
         upstream,
+        // Apps of one's own are at the Dify that they belong to.
+        dify_url: variable("DIFY_URL")
+            .or_else(|| secrets.contains_key("DIFY_APPS").then(|| DIFY_URL.to_owned())),
         secrets,
         edge_port: wished(options.port)?,
         origin_port: wished(options.port.saturating_add(1))?,

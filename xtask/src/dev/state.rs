@@ -70,12 +70,14 @@ impl State {
         private_file::write(path, &format!("{}\n", serde_json::to_string_pretty(self)?))
     }
 
-    /// What is said when everything runs. The stand-in knows any bot, Coze only the asker's own.
-    pub(super) fn greeting(&self, bot_id: &str) -> String {
+    /// What is said when everything runs. The stand-in knows any bot, Coze only the asker's own; it also
+    /// has a Dify app to try.
+    pub(super) fn greeting(&self, bot_id: &str, has_demo_app: bool) -> String {
         let Self { edge_url, origin_url, upstream_url, database_url, key, .. } = self;
         let Self { account_id, admin_user, admin_password, folder, .. } = self;
         let logs = folder.join("log");
         let logs = logs.display();
+        let dify = if has_demo_app { self.about_dify() } else { String::new() };
         format!(
             r#"
 Weir runs. Ctrl-C stops it; the data stays.
@@ -93,6 +95,19 @@ Ask something and watch the answer arrive:
   curl -N '{edge_url}/v3/chat' \
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
     -d '{{"bot_id":"{bot_id}","user_id":"me","stream":true,"additional_messages":[{{"role":"user","content":"Hello","content_type":"text"}}]}}'
+{dify}"#
+        )
+    }
+
+    fn about_dify(&self) -> String {
+        let Self { edge_url, key, .. } = self;
+        format!(
+            r#"
+The same at Dify's door:
+
+  curl -N '{edge_url}/dify/v1/chat-messages' \
+    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+    -d '{{"query":"Hello","inputs":{{}},"user":"me","response_mode":"streaming"}}'
 "#
         )
     }

@@ -11,12 +11,13 @@ use anyhow::Result;
 use crate::process::{Process, probe};
 
 /// Every secret that the edge may be told.
-pub const SECRETS: [&str; 7] = [
+pub const SECRETS: [&str; 8] = [
     "COZE_API_TOKEN",
     "COZE_CLIENT_ID",
     "COZE_PUBLIC_KEY",
     "COZE_PRIVATE_KEY",
     "COZE_CREDENTIALS",
+    "DIFY_APPS",
     "WEIR_EDGE_SIGNING_KEY",
     "GUEST_KEY",
 ];

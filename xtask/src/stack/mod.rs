@@ -31,6 +31,9 @@ const BALANCE_PATH: &str = "/api/v1/token-usage/balance";
 /// What the edge sends to the stand-in: the stand-in's own default.
 pub const STAND_IN_TOKEN: &str = "pat_standin";
 
+/// The Dify apps that the edge knows at the stand-in unless it is told of others.
+pub const STAND_IN_APPS: &str = r#"{"demo":"app-demo"}"#;
+
 /// Where the pairs are kept that the origin and the edge sign with.
 const ORIGIN_KEY: &str = "signing-key.json";
 const EDGE_KEY: &str = "edge-signing-key.json";
@@ -125,6 +128,15 @@ impl Stack {
         if upstream.is_some() && !secrets.contains_key("COZE_CLIENT_ID") {
             secrets.entry("COZE_API_TOKEN").or_insert_with(|| STAND_IN_TOKEN.to_owned());
         }
+        let mut variables = plan.edge_variables;
+        match plan.dify_url {
+            Some(url) => variables.push(("DIFY_URL", url)),
+            None if upstream.is_some() => {
+                secrets.entry("DIFY_APPS").or_insert_with(|| STAND_IN_APPS.to_owned());
+                variables.push(("DIFY_URL", format!("{upstream_url}/dify/v1")));
+            }
+            None => {}
+        }
         let edge_key = origin::signing_key(&programs.weir, &folder, EDGE_KEY)?;
         secrets.entry("WEIR_EDGE_SIGNING_KEY").or_insert(edge_key);
         let edge_settings = run::Settings {
@@ -132,7 +144,7 @@ impl Stack {
             upstream_url: plan.detours.upstream.map_or_else(|| upstream_url.clone(), local),
             secrets,
             public_keys: origin::public_keys(&signing_key)?,
-            variables: plan.edge_variables,
+            variables,
             checkout: build.checkout,
         };
         let mut edge = run::process(&programs.workerd, &folder, &edge_settings)?;

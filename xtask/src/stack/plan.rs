@@ -61,6 +61,8 @@ pub struct Plan {
     pub build: Option<Build>,
     /// Where calls end up.
     pub upstream: Upstream,
+    /// Where the edge's Dify is, when it is not the stand-in.
+    pub dify_url: Option<String>,
     /// What the edge goes upstream with: secrets by their names. A stand-in's token goes without
     /// saying.
     pub secrets: Secrets,
@@ -94,6 +96,7 @@ impl Plan {
             detours: Detours::default(),
             build: None,
             upstream: Upstream::StandIn { port: port::free()? },
+            dify_url: None,
             secrets: Secrets::new(),
             edge_port: port::free()?,
             origin_port: port::free()?,
