@@ -21,6 +21,8 @@ pub(crate) enum Library {
     JavaScript,
     /// openai-python.
     OpenAi,
+    /// dify-client.
+    Dify,
 }
 
 impl Library {
@@ -45,6 +47,11 @@ impl Library {
             Self::OpenAi => {
                 let mut python = Command::new("python3");
                 python.env("PYTHONPATH", &*PYTHON).arg(scripts().join("openai_py.py"));
+                python
+            }
+            Self::Dify => {
+                let mut python = Command::new("python3");
+                python.env("PYTHONPATH", &*PYTHON).arg(scripts().join("dify_py.py"));
                 python
             }
             Self::JavaScript => {
@@ -75,7 +82,7 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// cozepy and openai-python, in a folder for `PYTHONPATH`.
+/// cozepy, dify-client and openai-python, in a folder for `PYTHONPATH`.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let pinned = scripts().join("requirements.txt");
     let version =

@@ -19,6 +19,8 @@ mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
 mod openai; // the door of OpenAI's libraries
+mod dify; // the door of Dify's libraries: what calls cost
+mod dify_apart; // the same: whose what is, and what is refused
 mod facade; // the chat facade, its users and guests
 mod browsers; // pages and what they may read
 mod pitfalls; // what the other stories do not walk into

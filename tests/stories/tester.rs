@@ -1,5 +1,7 @@
 //! Who tells a story: an account with a key, and what is asked of both sides.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,9 +17,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// The stack that stories share. It ends with this process.
 static SHARED: LazyLock<Mutex<Stack>> = LazyLock::new(|| Mutex::new(own_stack()));
 
+/// How many Dify apps the edge knows.
+const APPS: usize = 120;
+/// How many of them the stories have taken.
+static APPS_TAKEN: AtomicUsize = AtomicUsize::new(0);
+
 /// A stack of a story's own.
 pub(crate) fn own_stack() -> Stack {
-    Stack::start(Plan::for_test().expect("a free port")).expect("a running stack")
+    let mut plan = Plan::for_test().expect("a free port");
+    let apps: BTreeMap<_, _> =
+        (0..APPS).map(|number| (app_name(number), format!("app-{}", app_name(number)))).collect();
+    plan.secrets.insert("DIFY_APPS", serde_json::to_string(&apps).expect("names are text"));
+    Stack::start(plan).expect("a running stack")
+}
+
+fn app_name(number: usize) -> String {
+    format!("story-{number}")
 }
 
 /// One story's account, key and ways to look.
@@ -61,6 +76,13 @@ impl Tester {
             .bytes()
             .fold(0_u64, |sum, byte| sum.wrapping_mul(131).wrapping_add(u64::from(byte)));
         format!("74{:014}{number:03}", sum % 100_000_000_000_000)
+    }
+
+    /// A Dify app that no other story uses. The stand-in knows it by the same name.
+    pub(crate) fn app() -> String {
+        let number = APPS_TAKEN.fetch_add(1, Ordering::Relaxed);
+        assert!(number < APPS, "the stories need more than {APPS} apps");
+        app_name(number)
     }
 
     /// Tells the stand-in how a bot or a workflow is to behave.

@@ -14,8 +14,8 @@ pub(super) struct ScopeArguments {
     /// An operation that it is limited to, as `weir routes` calls it; several times for several
     #[arg(long = "allow-operation", value_name = "OPERATION")]
     operations: Vec<String>,
-    /// A bot, workflow or other subject that it is limited to, by id; several times for several
-    #[arg(long = "allow-subject", visible_aliases = ["allow-bot", "allow-workflow"], value_name = "ID")]
+    /// A bot, workflow, Dify app or other subject that it is limited to; several times for several
+    #[arg(long = "allow-subject", visible_aliases = ["allow-bot", "allow-workflow", "allow-app"], value_name = "ID")]
     subjects: Vec<String>,
     /// An address or a network that it may be used from, such as 203.0.113.0/24; several times for several
     #[arg(long = "allow-ip", value_name = "CIDR")]
