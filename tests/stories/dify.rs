@@ -251,8 +251,8 @@ async fn a_cost_that_is_not_told_is_charged_nothing_and_noticed() {
         let reply = call(&tester, &app, CHAT, "blocking").await;
         assert_eq!(reply.headers()["weir-charge"], "0");
         until("the finding", async || {
-            let page = tester.origin_as_admin("/api/v1/findings").await;
-            page["findings"].as_array().unwrap().iter().any(|one| one["code"] == code).then_some(())
+            let page = tester.origin_as_admin(&format!("/api/v1/findings?code={code}")).await;
+            page["items"].as_array().is_some_and(|found| !found.is_empty()).then_some(())
         })
         .await;
     }
@@ -297,7 +297,11 @@ async fn a_paused_run_is_one_call_whoever_reads_its_events_again() {
             (tester.balance_at_edge().await["held_nanos"] == 0).then_some(())
         })
         .await;
-        assert_eq!(detail().await, "succeeded");
+        // A poll is answered from memory for a second.
+        until("its detail to be asked for anew", async || {
+            (detail().await == "succeeded").then_some(())
+        })
+        .await;
     }
     let calls = tester.calls(2).await;
     for call in &calls {
@@ -378,13 +382,13 @@ async fn a_caller_of_dify_who_leaves_is_billed_all_the_same() {
 async fn a_stream_that_dify_cuts_leaves_no_hold() {
     let tester = Tester::new("dify cuts");
     let (chatbot, flow, run) = (Tester::app(), Tester::app(), Tester::app());
-    let pace = json!({"cut_after_bytes": 300});
+    let pace = json!({"cut_after_bytes": 800});
     tester.behave(&chatbot, json!({"pace": pace})).await;
     tester.behave(&flow, json!({"pace": pace, "dify": {"app": "chatflow"}})).await;
     tester.behave(&run, json!({"pace": pace})).await;
     for (app, path) in [(&chatbot, CHAT), (&flow, CHAT), (&run, RUN)] {
         let bytes = read(call(&tester, app, path, "streaming").await).await;
-        assert!((1..=300).contains(&bytes.len()));
+        assert!((1..=800).contains(&bytes.len()));
     }
     let calls = tester.calls(3).await;
     let of = |app: &str| calls.iter().find(|call| call["subject"] == app).unwrap();

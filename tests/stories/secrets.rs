@@ -39,6 +39,9 @@ async fn said(reply: Response) -> String {
     headers + &reply.text().await.unwrap()
 }
 
+/// What a Dify app's key holds behind its kind. The stand-in takes it for the app's name.
+const DIFY_KEY: &str = "q8Zt3nVx7LbD2mWk";
+
 /// Asks for all sorts of things, good and bad, and gives back everything that was answered.
 async fn ask_around(tester: &Tester, stack: &mut Stack) -> Vec<String> {
     let (bot, failing) = (tester.subject(1), tester.subject(2));
@@ -50,6 +53,16 @@ async fn ask_around(tester: &Tester, stack: &mut Stack) -> Vec<String> {
     {
         answers.push(said(tester.call("/v3/chat", &body).await).await);
     }
+    let dify = json!({"query": "hi", "inputs": {}, "user": "u1", "response_mode": "streaming"});
+    for (path, body) in [
+        ("/dify/v1/chat-messages", &dify),
+        ("/dify/none/v1/chat-messages", &dify),
+        ("/dify/v1/chat-messages", &json!({})),
+    ] {
+        answers.push(said(tester.call(path, body).await).await);
+    }
+    let path = "/dify/v1/conversations?user=u1";
+    answers.push(said(tester.ask(Method::GET, path).send().await.unwrap()).await);
     for key in
         [format!("{}x", tester.key), tester.key.replace('.', ""), format!("sk-{}", tester.key)]
     {
@@ -88,6 +101,7 @@ async fn no_secret_is_in_any_log_line_answer_or_row() {
     let app = RsaPair::draw();
     let mut plan = Plan::for_test().unwrap();
     plan.secrets.insert("COZE_API_TOKEN", xtask::stack::STAND_IN_TOKEN.to_owned());
+    plan.secrets.insert("DIFY_APPS", json!({"help": format!("app-{DIFY_KEY}")}).to_string());
     let named = json!({"app": {"client_id": "app-1", "kid": "kid-1", "private_key": app.pkcs8}});
     plan.secrets.insert("COZE_CREDENTIALS", named.to_string());
     let mut stack = Stack::start(plan).unwrap();
@@ -96,6 +110,7 @@ async fn no_secret_is_in_any_log_line_answer_or_row() {
         ("the upstream token", xtask::stack::STAND_IN_TOKEN.to_owned()),
         ("the administrator's password", stack.admin().1.to_owned()),
         ("the key's signature", tester.key.rsplit('.').next().unwrap().to_owned()),
+        ("the key of a Dify app", DIFY_KEY.to_owned()),
         ("the app's private key", app.pkcs8.lines().nth(2).unwrap().to_owned()),
     ];
     for (name, file) in [
