@@ -128,12 +128,13 @@ impl Stack {
         if upstream.is_some() && !secrets.contains_key("COZE_CLIENT_ID") {
             secrets.entry("COZE_API_TOKEN").or_insert_with(|| STAND_IN_TOKEN.to_owned());
         }
+        let edges_upstream = plan.detours.upstream.map_or_else(|| upstream_url.clone(), local);
         let mut variables = plan.edge_variables;
         match plan.dify_url {
             Some(url) => variables.push(("DIFY_URL", url)),
             None if upstream.is_some() => {
                 secrets.entry("DIFY_APPS").or_insert_with(|| STAND_IN_APPS.to_owned());
-                variables.push(("DIFY_URL", format!("{upstream_url}/dify/v1")));
+                variables.push(("DIFY_URL", format!("{edges_upstream}/dify/v1")));
             }
             None => {}
         }
@@ -141,7 +142,7 @@ impl Stack {
         secrets.entry("WEIR_EDGE_SIGNING_KEY").or_insert(edge_key);
         let edge_settings = run::Settings {
             port: plan.edge_port,
-            upstream_url: plan.detours.upstream.map_or_else(|| upstream_url.clone(), local),
+            upstream_url: edges_upstream,
             secrets,
             public_keys: origin::public_keys(&signing_key)?,
             variables,
