@@ -11,6 +11,7 @@
     reason = "a broken promise is a panic, which is all that a check can say"
 )]
 
+pub mod dify;
 pub mod document;
 pub mod journal;
 pub mod key;
@@ -26,6 +27,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every check.
 pub const TARGETS: &[Target] = &[
+    ("dify", dify::check),
     ("document", document::check),
     ("journal", journal::check),
     ("key", key::check),

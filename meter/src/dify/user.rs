@@ -96,7 +96,11 @@ pub fn in_form(content_type: &str, body: &[u8]) -> Result<Vec<usize>, Refusal> {
     let mut at = delimiter.len();
     for _ in 0..FORM_PARTS_MAX {
         let rest = body.get(at..).unwrap_or_default();
-        if rest.starts_with(b"--") {
+        if let Some(behind) = rest.strip_prefix(b"--") {
+            // Nothing is to stand behind the end, so that nobody goes on reading there.
+            if !behind.iter().all(u8::is_ascii_whitespace) {
+                return Err(invalid("something stands behind the form's end"));
+            }
             return if places.is_empty() { Err(invalid("`user` is missing")) } else { Ok(places) };
         }
         let part = Part::read(rest, &delimiter)?;
@@ -305,6 +309,8 @@ mod tests {
         }
         let body = form(&vec![(USER_PART, "u"); FORM_PARTS_MAX + 1]);
         assert!(in_form("multipart/form-data; boundary=b", body.as_bytes()).is_err());
+        let behind = format!("{}--b\r\n{USER_PART}\r\n\r\nu-9\r\n--b--", form(&[(USER_PART, "u")]));
+        assert!(in_form("multipart/form-data; boundary=b", behind.as_bytes()).is_err());
         let cut = form(&[(USER_PART, "u")]);
         for end in 0..cut.len() - 4 {
             assert!(in_form("multipart/form-data; boundary=b", &cut.as_bytes()[..end]).is_err());
