@@ -39,15 +39,15 @@ fn query(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(named) = in_query(text, PREFIX) else { return };
     let pairs = |text: &str| -> Vec<String> {
-        let pairs = text.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty());
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
         pairs.map(ToOwned::to_owned).collect()
     };
     let is_user = |pair: &&String| *pair == "user" || pair.starts_with("user=");
     let own = format!("user={PREFIX}");
-    let after = pairs(&named);
+    let after = pairs(named.strip_prefix('?').unwrap_or_default());
     let users: Vec<_> = after.iter().filter(is_user).collect();
     assert!(!users.is_empty() && users.iter().all(|pair| pair.starts_with(&own)), "{named:?}");
-    let before = pairs(text);
+    let before = pairs(text.trim_start_matches('?'));
     let rest = |pairs: &[String]| -> Vec<String> {
         pairs.iter().filter(|pair| !is_user(pair)).cloned().collect()
     };
@@ -76,9 +76,14 @@ fn users_read_loosely(body: &[u8]) -> usize {
     let delimiter = String::from_utf8_lossy(DELIMITER);
     let heads = text.split(delimiter.as_ref()).filter_map(|part| part.split("\n\n").next());
     let is_user = |line: &str| {
-        let line = line.to_ascii_lowercase();
-        let Some((_, value)) = line.split_once("content-disposition:") else { return false };
-        value.split(';').any(|item| matches!(item.trim(), "name=user" | "name=\"user\""))
+        let Some((name, value)) = line.split_once(':') else { return false };
+        let mut parameters = value.split(';').filter_map(|item| item.trim().split_once('='));
+        let mut is_name = |wanted: &str| {
+            parameters.any(|(key, value)| {
+                key.eq_ignore_ascii_case("name") && value.trim_matches('"') == wanted
+            })
+        };
+        name.trim().eq_ignore_ascii_case("content-disposition") && is_name("user")
     };
     // A part without an empty line has no content, and names nobody.
     heads.filter(|head| head.trim_start().lines().any(is_user)).count()
