@@ -1,11 +1,11 @@
 //! What posting a page means, in rows.
 //!
 //! Path: reconcile → **ledger** → Postgres. Verified entries become postings, one each; what they add
-//! to each account's balance; and what they add to each hour's sums. The shell writes exactly this in
-//! one transaction, so that balance, rollups and postings cannot disagree.
+//! to each account's balance; and what they add to the sums of hours and days. The shell writes exactly
+//! this in one transaction, so that balance, rollups and postings cannot disagree.
 //!
 //! # Invariants
-//! - The sum of the postings, of the balances' changes and of the rollups' amounts is the same number.
+//! - The sum of the postings, of the balances' changes and of each kind of rollups is the same number.
 //! - However entries are cut into pages, the sums over all pages are the same.
 
 #![deny(clippy::arithmetic_side_effects)]
@@ -19,8 +19,10 @@ use crate::request::Subject;
 use crate::route::Operation;
 use crate::time::UnixMs;
 
-/// Milliseconds in an hour, the width of a rollup.
+/// Milliseconds in an hour, the width of the finest rollup.
 pub const HOUR_MS: u64 = 3_600_000;
+/// Milliseconds in a day of UTC: 24 hours, always.
+pub const DAY_MS: u64 = 86_400_000;
 
 /// The movement of money that one entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub struct Spending {
 pub struct RollupKey {
     /// Who pays.
     pub account: AccountId,
-    /// The start of the hour, UTC, in which the calls finished.
-    pub hour: UnixMs,
+    /// The start of the hour or of the day, UTC, in which the calls finished.
+    pub since: UnixMs,
     /// What was called.
     pub operation: Operation,
     /// What it was priced by.
@@ -84,7 +86,11 @@ pub struct Movements {
     /// By account.
     pub spending: BTreeMap<AccountId, Spending>,
     /// By hour and what was called.
-    pub rollups: BTreeMap<RollupKey, Rollup>,
+    pub hours: BTreeMap<RollupKey, Rollup>,
+    /// By day and what was called.
+    pub days: BTreeMap<RollupKey, Rollup>,
+    /// By hour alone.
+    pub course: BTreeMap<UnixMs, Rollup>,
 }
 
 impl Movements {
@@ -100,11 +106,20 @@ impl Movements {
             });
             let spending = movements.spending.entry(facts.account.clone()).or_default();
             *spending = spending.plus(Spending { spent: facts.amount, entries: 1 })?;
-            let rollup = movements.rollups.entry(RollupKey::of(entry)).or_default();
-            *rollup = rollup.plus(Rollup::of(entry))?;
+            let (hour, day) = (hour_of(facts.finished_at), day_of(facts.finished_at));
+            let rollup = Rollup::of(entry);
+            add(&mut movements.hours, RollupKey::of(entry, hour), rollup)?;
+            add(&mut movements.days, RollupKey::of(entry, day), rollup)?;
+            add(&mut movements.course, hour, rollup)?;
         }
         Ok(movements)
     }
+}
+
+fn add<K: Ord>(sums: &mut BTreeMap<K, Rollup>, key: K, more: Rollup) -> Result<(), OutOfRange> {
+    let sum = sums.entry(key).or_default();
+    *sum = sum.plus(more)?;
+    Ok(())
 }
 
 impl Spending {
@@ -118,12 +133,12 @@ impl Spending {
 }
 
 impl RollupKey {
-    /// Where an entry belongs.
-    fn of(entry: &Entry) -> Self {
+    /// Where an entry belongs, among the sums of the time that began then.
+    fn of(entry: &Entry, since: UnixMs) -> Self {
         let facts = &entry.facts;
         Self {
             account: facts.account.clone(),
-            hour: hour_of(facts.finished_at),
+            since,
             operation: facts.asked.operation,
             subject: facts.asked.subject.clone(),
             key: facts.key.clone(),
@@ -164,8 +179,17 @@ impl Rollup {
 
 /// The start of the hour, UTC. 1970 began on a full hour and UTC days have 24 of them.
 pub fn hour_of(time: UnixMs) -> UnixMs {
-    let into_hour = time.get().checked_rem(HOUR_MS).unwrap_or_default();
-    UnixMs::new(time.get().saturating_sub(into_hour))
+    start_of(time, HOUR_MS)
+}
+
+/// The start of the day, UTC.
+pub fn day_of(time: UnixMs) -> UnixMs {
+    start_of(time, DAY_MS)
+}
+
+fn start_of(time: UnixMs, width_ms: u64) -> UnixMs {
+    let into_it = time.get().checked_rem(width_ms).unwrap_or_default();
+    UnixMs::new(time.get().saturating_sub(into_it))
 }
 
 fn plus(left: u64, right: u64) -> Result<u64, OutOfRange> {
@@ -183,15 +207,20 @@ mod tests {
     use crate::reconcile::tests::{any_chain, any_cuts, chain, cut, facts, verify};
 
     /// Adds up the movements of several pages.
-    fn add(sum: &mut Movements, more: Movements) {
+    fn add_page(sum: &mut Movements, more: Movements) {
         sum.postings.extend(more.postings);
         for (account, spending) in more.spending {
             let row = sum.spending.entry(account).or_default();
             *row = row.plus(spending).unwrap();
         }
-        for (key, rollup) in more.rollups {
-            let row = sum.rollups.entry(key).or_default();
-            *row = row.plus(rollup).unwrap();
+        for (key, rollup) in more.hours {
+            add(&mut sum.hours, key, rollup).unwrap();
+        }
+        for (key, rollup) in more.days {
+            add(&mut sum.days, key, rollup).unwrap();
+        }
+        for (hour, rollup) in more.course {
+            add(&mut sum.course, hour, rollup).unwrap();
         }
     }
 
@@ -203,7 +232,7 @@ mod tests {
             ..facts(2, 0, 20)
         };
         let movements = Movements::of(&chain([facts(1, 0, 10), released])).unwrap();
-        let rollups: Vec<_> = movements.rollups.into_values().collect();
+        let rollups: Vec<_> = movements.hours.into_values().collect();
         let want = Rollup {
             calls: 2,
             settled: 1,
@@ -217,10 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_begins_with_its_first_millisecond() {
+    fn an_hour_and_a_day_begin_with_their_first_millisecond() {
         assert_eq!(hour_of(UnixMs::new(HOUR_MS - 1)), UnixMs::new(0));
         assert_eq!(hour_of(UnixMs::new(HOUR_MS)), UnixMs::new(HOUR_MS));
         assert_eq!(hour_of(UnixMs::new(u64::MAX)).get() % HOUR_MS, 0);
+        assert_eq!(day_of(UnixMs::new(DAY_MS - 1)), UnixMs::new(0));
+        assert_eq!(day_of(UnixMs::new(DAY_MS)), UnixMs::new(DAY_MS));
     }
 
     #[test]
@@ -239,17 +270,23 @@ mod tests {
             let sum = |amounts: Vec<Nanos>| -> i128 {
                 amounts.into_iter().map(|amount| i128::from(amount.get())).sum()
             };
-            let Movements { postings, spending, rollups } = movements;
+            let Movements { postings, spending, hours, days, course } = movements;
             prop_assert_eq!(sum(postings.iter().map(|posting| posting.amount).collect()), total);
             prop_assert_eq!(sum(spending.values().map(|row| row.spent).collect()), total);
-            prop_assert_eq!(sum(rollups.values().map(|row| row.amount).collect()), total);
             let calls = u64::try_from(entries.len()).unwrap();
             prop_assert_eq!(spending.values().map(|row| row.entries).sum::<u64>(), calls);
-            prop_assert_eq!(rollups.values().map(|row| row.calls).sum::<u64>(), calls);
-            for (key, row) in rollups {
-                prop_assert_eq!(row.settled + row.failed, row.calls);
-                prop_assert_eq!(key.hour, hour_of(key.hour));
+            let rollups: [Vec<Rollup>; 3] = [
+                hours.values().copied().collect(),
+                days.values().copied().collect(),
+                course.values().copied().collect(),
+            ];
+            for rollups in rollups {
+                prop_assert_eq!(sum(rollups.iter().map(|row| row.amount).collect()), total);
+                prop_assert_eq!(rollups.iter().map(|row| row.calls).sum::<u64>(), calls);
+                prop_assert!(rollups.iter().all(|row| row.settled + row.failed == row.calls));
             }
+            prop_assert!(hours.keys().all(|key| key.since == hour_of(key.since)));
+            prop_assert!(days.keys().all(|key| key.since == day_of(key.since)));
         }
 
         #[test]
@@ -262,7 +299,7 @@ mod tests {
             for page in cut(&entries, &cuts) {
                 let verified = verify(&cursor, page).unwrap();
                 cursor.tail = *verified.tail();
-                add(&mut sum, Movements::of(verified.entries()).unwrap());
+                add_page(&mut sum, Movements::of(verified.entries()).unwrap());
             }
             prop_assert_eq!(sum, Movements::of(&entries).unwrap());
         }

@@ -42,6 +42,12 @@ pub fn pool(url: &str) -> Result<PgPool, Error> {
         .connect_lazy_with(options))
 }
 
+/// A transaction that writes nothing and sees one state of the database from its first statement to its
+/// last, whatever is posted meanwhile.
+pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
+    Ok(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+}
+
 /// Brings the schema up to date. Two at once wait for each other.
 pub async fn migrate(url: &str) -> Result<(), Error> {
     let mut connection = PgConnection::connect_with(&options(url)?).await?;

@@ -3,9 +3,12 @@
 //! Each struct is the transpose of its table: one vector per column, all of one length. Every field of
 //! the rules' types is named, so that a new one cannot be forgotten here.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use meter::entry::{Entry, Tail};
 use meter::ledger::{Movements, Rollup, RollupKey, Spending};
+use meter::time::UnixMs;
 use meter::wire::asked::AskedDoc;
 use meter::wire::book::PriceDoc;
 use meter::wire::entry::{EntryDoc, WorkIdsDoc};
@@ -146,15 +149,28 @@ impl SpendingColumns {
     }
 }
 
-/// What is added to rows of `rollup_hour`.
+/// What is added to rows of `rollup_hour` or `rollup_day`.
 #[derive(Default)]
 pub(super) struct RollupColumns {
     pub(super) account: Vec<String>,
-    pub(super) hour_at: Vec<DateTime<Utc>>,
+    pub(super) since: Vec<DateTime<Utc>>,
     pub(super) operation: Vec<String>,
     pub(super) subject_kind: Vec<String>,
     pub(super) subject: Vec<String>,
     pub(super) key: Vec<String>,
+    pub(super) sums: SumColumns,
+}
+
+/// What is added to rows of `rollup_journal`.
+#[derive(Default)]
+pub(super) struct CourseColumns {
+    pub(super) hour_at: Vec<DateTime<Utc>>,
+    pub(super) sums: SumColumns,
+}
+
+/// The sums of each.
+#[derive(Default)]
+pub(super) struct SumColumns {
     pub(super) calls: Vec<i64>,
     pub(super) settled: Vec<i64>,
     pub(super) failed: Vec<i64>,
@@ -165,24 +181,37 @@ pub(super) struct RollupColumns {
 }
 
 impl RollupColumns {
-    pub(super) fn of(movements: &Movements) -> Result<Self, Error> {
+    pub(super) fn of(rollups: &BTreeMap<RollupKey, Rollup>) -> Result<Self, Error> {
         let mut columns = Self::default();
-        for (key, rollup) in &movements.rollups {
-            columns.push(key, rollup)?;
+        for (key, rollup) in rollups {
+            let RollupKey { account, since, operation, subject, key } = key;
+            columns.account.push(account.to_string());
+            columns.since.push(clock::timestamp(*since)?);
+            columns.operation.push(operation.name().to_owned());
+            columns.subject_kind.push(subject.kind.name().to_owned());
+            columns.subject.push(subject.id.to_string());
+            columns.key.push(key.to_string());
+            columns.sums.push(rollup)?;
         }
         Ok(columns)
     }
+}
 
-    fn push(&mut self, key: &RollupKey, rollup: &Rollup) -> Result<(), Error> {
-        let RollupKey { account, hour, operation, subject, key } = key;
+impl CourseColumns {
+    pub(super) fn of(course: &BTreeMap<UnixMs, Rollup>) -> Result<Self, Error> {
+        let mut columns = Self::default();
+        for (hour, rollup) in course {
+            columns.hour_at.push(clock::timestamp(*hour)?);
+            columns.sums.push(rollup)?;
+        }
+        Ok(columns)
+    }
+}
+
+impl SumColumns {
+    fn push(&mut self, rollup: &Rollup) -> Result<(), Error> {
         let Rollup { calls, settled, failed, input_tokens, output_tokens, total_tokens, amount } =
             rollup;
-        self.account.push(account.to_string());
-        self.hour_at.push(clock::timestamp(*hour)?);
-        self.operation.push(operation.name().to_owned());
-        self.subject_kind.push(subject.kind.name().to_owned());
-        self.subject.push(subject.id.to_string());
-        self.key.push(key.to_string());
         self.calls.push(i64::try_from(*calls)?);
         self.settled.push(i64::try_from(*settled)?);
         self.failed.push(i64::try_from(*failed)?);

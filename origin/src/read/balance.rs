@@ -2,7 +2,7 @@
 
 use meter::money::{NANOS_PER_QUOTA, Nanos};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 
 use crate::error::Error;
@@ -63,7 +63,7 @@ impl Balance {
 }
 
 /// The balance of an account, or of all of them together.
-pub async fn read(pool: &PgPool, account: Option<&str>) -> Result<Balance, Error> {
+pub async fn read(executor: impl PgExecutor<'_>, account: Option<&str>) -> Result<Balance, Error> {
     let sums = sqlx::query!(
         r#"SELECT coalesce(sum(credits_nanos), 0)::bigint AS "credits!",
                   coalesce(sum(spent_nanos), 0)::bigint AS "spent!",
@@ -71,7 +71,7 @@ pub async fn read(pool: &PgPool, account: Option<&str>) -> Result<Balance, Error
            FROM balance WHERE $1::text IS NULL OR account_id = $1"#,
         account
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?;
     Balance::of(account, Nanos::new(sums.credits), Nanos::new(sums.spent), sums.entries)
 }

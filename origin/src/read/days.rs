@@ -1,9 +1,9 @@
 //! A stretch of days in somebody's time zone, as points in time.
 //!
 //! # Bounds
-//! At most [`DAYS_MAX`] days.
+//! At most [`DAYS_MAX`] days, from [`YEAR_FIRST`] to [`YEAR_LAST`].
 
-use chrono::{DateTime, Duration, NaiveDate, TimeZone as _, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 use crate::error::Error;
@@ -12,8 +12,13 @@ use crate::error::Error;
 pub const DAYS_MAX: i64 = 366;
 /// Days in a summary that names none.
 pub const DAYS_DEFAULT: i64 = 30;
-/// Quarters of an hour by which a day may begin late, where clocks were put forward at midnight.
-const LATE_QUARTERS_MAX: i32 = 16;
+/// The first year that can be named: nothing was metered before.
+pub const YEAR_FIRST: i32 = 1970;
+/// The last one: beyond it a day is written in more than ten characters.
+pub const YEAR_LAST: i32 = 9999;
+/// Quarters of an hour by which a day may begin late: an hour where clocks were put forward at midnight,
+/// a whole day and more where a place crossed the date line and had no such day at all.
+const LATE_QUARTERS_MAX: i32 = 4 * 27;
 
 /// Whole days, and the instants at which they begin and end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +34,16 @@ pub struct Days {
 }
 
 /// Reads a day.
-fn day(field: &'static str, text: &str) -> Result<NaiveDate, Error> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d");
-    day.map_err(|_| Error::invalid(field, "is not a day such as 2025-11-21"))
+pub fn day(field: &'static str, text: &str) -> Result<NaiveDate, Error> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let day = day.filter(|day| (YEAR_FIRST..=YEAR_LAST).contains(&day.year()));
+    day.ok_or_else(|| Error::invalid(field, "is not a day such as 2025-11-21"))
+}
+
+/// Reads a time zone; without a name it is UTC.
+pub fn zone(name: Option<&str>) -> Result<Tz, Error> {
+    let Some(name) = name else { return Ok(Tz::UTC) };
+    name.parse().map_err(|_| Error::invalid("tz", "is not a time zone such as Asia/Shanghai"))
 }
 
 impl Days {
@@ -42,12 +54,7 @@ impl Days {
         zone: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Self, Error> {
-        let zone: Tz = match zone {
-            None => Tz::UTC,
-            Some(name) => name
-                .parse()
-                .map_err(|_| Error::invalid("tz", "is not a time zone such as Asia/Shanghai"))?,
-        };
+        let zone = self::zone(zone)?;
         let last = match to {
             Some(text) => day("to", text)?,
             None => now.with_timezone(&zone).date_naive(),
@@ -60,7 +67,7 @@ impl Days {
         };
         let count = last.signed_duration_since(first).num_days().saturating_add(1);
         if count < 1 {
-            return Err(Error::invalid("from", "is after `to`"));
+            return Err(Error::invalid("from", format!("is after `to`, which is {last}")));
         }
         if count > DAYS_MAX {
             return Err(Error::invalid(
@@ -82,16 +89,11 @@ impl Days {
     pub fn dates(&self) -> impl Iterator<Item = NaiveDate> {
         self.first.iter_days().take_while(move |day| *day <= self.last)
     }
-
-    /// Whether hours of UTC fit into these days without being cut. They do not where a zone is half an
-    /// hour off, as in India.
-    pub fn fit_hours(&self) -> bool {
-        self.edges.iter().all(|edge| edge.minute() == 0 && edge.second() == 0)
-    }
 }
 
-/// The first instant of a day. Midnight itself may be skipped or repeated by a change of clocks.
-fn beginning(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+/// The first instant of a day, or where it would have been. Midnight itself may be skipped or repeated
+/// by a change of clocks.
+pub fn beginning(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
     let midnight = day.and_hms_opt(0, 0, 0)?;
     (0..=LATE_QUARTERS_MAX).find_map(|quarter| {
         let local = midnight.checked_add_signed(Duration::minutes(i64::from(quarter) * 15))?;
@@ -123,14 +125,16 @@ mod tests {
         refuses("2024-01-01", "2025-01-01", "UTC", "from");
         refuses("2025-03-01", "2025-03-01", "Mars/Olympus", "tz");
         refuses("+262142-12-31", "+262142-12-31", "UTC", "to");
+        refuses("-0044-03-15", "2025-03-01", "UTC", "from");
+        refuses("1969-12-31", "1970-01-01", "UTC", "from");
+        refuses("9999-12-31", "10000-01-01", "UTC", "to");
     }
 
     #[track_caller]
-    fn check(day: &str, zone: &str, want: [&str; 2], fit: bool) {
+    fn check(day: &str, zone: &str, want: [&str; 2]) {
         let days = Days::read(Some(day), Some(day), Some(zone), now()).unwrap();
         let edges: Vec<_> = days.edges.iter().map(DateTime::to_rfc3339).collect();
         assert_eq!(edges, want);
-        assert_eq!(days.fit_hours(), fit);
     }
 
     #[test]
@@ -140,20 +144,23 @@ mod tests {
             "2025-11-21",
             "Asia/Shanghai",
             [utc("2025-11-20T16:00:00+00:00"), utc("2025-11-21T16:00:00+00:00")],
-            true,
         );
         check(
             "2025-11-21",
             "Asia/Kolkata",
             [utc("2025-11-20T18:30:00+00:00"), utc("2025-11-21T18:30:00+00:00")],
-            false,
         );
         // Clocks went forward at midnight: the day began at one.
         check(
             "2018-11-04",
             "America/Sao_Paulo",
             [utc("2018-11-04T03:00:00+00:00"), utc("2018-11-05T02:00:00+00:00")],
-            true,
+        );
+        // Samoa crossed the date line and had no such day: it is over when it begins.
+        check(
+            "2011-12-30",
+            "Pacific/Apia",
+            [utc("2011-12-30T10:00:00+00:00"), utc("2011-12-30T10:00:00+00:00")],
         );
     }
 

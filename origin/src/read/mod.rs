@@ -12,4 +12,5 @@ pub mod health;
 pub mod metrics;
 pub mod open;
 pub mod reconciled;
+pub mod slots;
 pub mod summary;

@@ -7,15 +7,15 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::language::Language;
-use super::layout::{Section, empty, next};
+use super::layout::{Section, address, empty, next};
 use super::visitor::{Content, Visitor};
 use super::{ROWS, number};
 use crate::account;
 use crate::error::Error;
 use crate::http::parameters::Parameters;
-use crate::http::{Pairs, Site};
+use crate::http::{Pairs, Site, calls as http_calls};
 use crate::page::Page;
-use crate::read::calls::{self, Call, Filter, Place};
+use crate::read::calls::{self, Call, Filter, Place, Words};
 
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
@@ -36,39 +36,49 @@ async fn content(
     let mut parameters = Parameters::new(given)?;
     let behind = parameters.text("cursor")?.as_deref().map(Place::parse).transpose()?;
     let account = parameters.text("account")?;
-    let filter = Filter {
-        account: match &account {
-            Some(account) => Some(account::find(&site.pool, account).await?.account_id),
-            None => None,
-        },
-        workflow: parameters.text("workflow")?,
-        bot: parameters.text("bot")?,
-        operation: parameters.text("operation")?,
-        key: parameters.text("key")?,
-        ending: parameters.text("ending")?,
+    let account_id = match &account {
+        Some(account) => Some(account::find(&site.pool, account).await?.account_id),
+        None => None,
     };
+    let words = http_calls::words(&mut parameters)?;
     parameters.end()?;
+    let filter = Filter::read(account_id, words.clone())?;
     let found = calls::read(&site.pool, &filter, behind, ROWS).await?;
     let page = Page { items: found.calls, next_cursor: found.next_cursor };
+    let amount = words.amount_min_nanos.map(|amount| amount.to_string());
     let query = [
         ("account", account.as_deref()),
-        ("workflow", filter.workflow.as_deref()),
-        ("bot", filter.bot.as_deref()),
-        ("operation", filter.operation.as_deref()),
-        ("key", filter.key.as_deref()),
-        ("ending", filter.ending.as_deref()),
+        ("workflow", words.workflow.as_deref()),
+        ("bot", words.bot.as_deref()),
+        ("subject", words.subject.as_deref()),
+        ("operation", words.operation.as_deref()),
+        ("key", words.key.as_deref()),
+        ("ending", words.ending.as_deref()),
+        ("source", words.source.as_deref()),
+        ("from", words.from.as_deref()),
+        ("to", words.to.as_deref()),
+        ("tz", words.tz.as_deref()),
+        ("amount_min_nanos", amount.as_deref()),
     ];
     let body = html! {
-        (form(language, account.as_deref(), &filter))
+        (form(language, account.as_deref(), &words))
         (table(&page.items, language))
         (next(language, &page, "/console/calls", &query))
+        @if !page.items.is_empty() {
+            p { a href=(address("/api/v1/calls.csv", &query)) download="weir-calls.csv" {
+                (language.say("All of these as a sheet (CSV)", "全部导出为表格(CSV)"))
+            } }
+        }
     };
     Ok(Content { title: Section::Calls.name(language).to_owned(), body })
 }
 
-fn form(language: Language, account: Option<&str>, filter: &Filter) -> Markup {
+fn form(language: Language, account: Option<&str>, words: &Words) -> Markup {
     let field = |name: &str, label: &str, value: Option<&str>| {
         html! { label { (label) input name=(name) value=(value.unwrap_or_default()) maxlength="200"; } }
+    };
+    let day = |name: &str, label: &str, value: Option<&str>| {
+        html! { label { (label) input type="date" name=(name) value=(value.unwrap_or_default()); } }
     };
     let endings = [
         ("settled", language.say("settled", "已结算")),
@@ -78,16 +88,19 @@ fn form(language: Language, account: Option<&str>, filter: &Filter) -> Markup {
     html! {
         form.filter method="get" action="/console/calls" {
             (field("account", language.say("Account", "账户"), account))
-            (field("workflow", language.say("Workflow", "工作流"), filter.workflow.as_deref()))
-            (field("bot", language.say("Bot", "智能体"), filter.bot.as_deref()))
+            (field("workflow", language.say("Workflow", "工作流"), words.workflow.as_deref()))
+            (field("bot", language.say("Bot", "智能体"), words.bot.as_deref()))
+            (field("key", language.say("Key", "密钥"), words.key.as_deref()))
             label { (language.say("Ending", "结果"))
                 select name="ending" {
                     option value="" { (language.say("any", "全部")) }
                     @for (name, text) in endings {
-                        option value=(name) selected[filter.ending.as_deref() == Some(name)] { (text) }
+                        option value=(name) selected[words.ending.as_deref() == Some(name)] { (text) }
                     }
                 }
             }
+            (day("from", language.say("From", "自"), words.from.as_deref()))
+            (day("to", language.say("To", "至"), words.to.as_deref()))
             button type="submit" { (language.say("Filter", "筛选")) }
         }
     }

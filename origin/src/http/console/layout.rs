@@ -110,13 +110,22 @@ pub(super) fn next<T>(
     query: &[(&str, Option<&str>)],
 ) -> Markup {
     let Some(cursor) = &page.next_cursor else { return html! {} };
-    let mut address = format!("{path}?cursor={}", utf8_percent_encode(cursor, NON_ALPHANUMERIC));
+    let query = [&[("cursor", Some(cursor.as_str()))], query].concat();
+    let address = address(path, &query);
+    html! { p.next { a rel="next" href=(address) { (language.say("Next page", "下一页")) " →" } } }
+}
+
+/// An address with what it asks for, where that is anything.
+pub(super) fn address(path: &str, query: &[(&str, Option<&str>)]) -> String {
+    let mut address = path.to_owned();
     for (name, value) in query {
         if let Some(value) = value {
-            address = format!("{address}&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+            let mark = if address.len() == path.len() { '?' } else { '&' };
+            address =
+                format!("{address}{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
     }
-    html! { p.next { a rel="next" href=(address) { (language.say("Next page", "下一页")) " →" } } }
+    address
 }
 
 /// A list that has nothing in it.

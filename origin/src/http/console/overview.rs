@@ -18,7 +18,7 @@ use crate::page::Span;
 use crate::read::balance;
 use crate::read::days::Days;
 use crate::read::health::{self, Health};
-use crate::read::summary::{self, Summary};
+use crate::read::summary::{self, Grouping, Question, Summary};
 
 /// Findings that are shown here.
 const FINDINGS: i64 = 5;
@@ -35,7 +35,8 @@ async fn content(site: &Site, language: Language) -> Result<Content, Error> {
     let days = Days::read(None, None, None, clock::timestamp(now)?)?;
     let health = health::read(&site.pool, site.process, now).await;
     let balance = balance::read(&site.pool, None).await?;
-    let summary = summary::read(&site.pool, None, &days).await?;
+    let asked = Question { by: vec![Grouping::Subject], ..Question::of(None) };
+    let summary = summary::read(&site.pool, &asked, &days).await?;
     let open = Filter { state: Some(FindingState::Open), ..Filter::default() };
     let span = Span::new(None, Some(FINDINGS));
     let findings = finding::list(&site.pool, &open, &span).await?;
@@ -87,10 +88,11 @@ fn state(health: &Health, language: Language) -> &'static str {
 }
 
 fn subjects(summary: &Summary, language: Language) -> Markup {
+    let subjects = summary.subjects.as_deref().unwrap_or_default();
     html! {
         section {
             h2 { (language.say("What cost most in 30 days", "30 天内费用最高")) }
-            @if summary.subjects.is_empty() {
+            @if subjects.is_empty() {
                 (empty(language.say("No calls yet.", "暂无调用。")))
             } @else {
                 div.table { table {
@@ -100,7 +102,7 @@ fn subjects(summary: &Summary, language: Language) -> Markup {
                         th.number { (language.say("Tokens", "令牌")) }
                         th.number { (language.say("Charged", "计费")) }
                     } }
-                    tbody { @for each in summary.subjects.iter().take(SUBJECTS) { tr {
+                    tbody { @for each in subjects.iter().take(SUBJECTS) { tr {
                         td { (each.subject_kind) " " code { (each.subject) } }
                         td.number { (number::count(each.sums.calls)) }
                         td.number { (number::count(each.sums.total_tokens)) }

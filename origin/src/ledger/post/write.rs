@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::clock;
 use crate::error::Error;
-use crate::ledger::rows::{EntryColumns, RollupColumns, SpendingColumns};
+use crate::ledger::rows::{CourseColumns, EntryColumns, RollupColumns, SpendingColumns};
 
 use super::all_rows;
 
@@ -26,7 +26,9 @@ pub(super) async fn write_entries(
     let movements = Movements::of(entries)?;
     insert_entries(connection, name, epoch, &EntryColumns::of(entries)?).await?;
     add_spending(connection, &SpendingColumns::of(&movements)?).await?;
-    add_rollups(connection, &RollupColumns::of(&movements)?).await?;
+    add_hours(connection, &RollupColumns::of(&movements.hours)?).await?;
+    add_days(connection, &RollupColumns::of(&movements.days)?).await?;
+    add_course(connection, name, &CourseColumns::of(&movements.course)?).await?;
     mark_keys_used(connection, entries).await
 }
 
@@ -134,7 +136,7 @@ async fn add_spending(
     all_rows("balance", columns.account.len(), updated.rows_affected())
 }
 
-async fn add_rollups(connection: &mut PgConnection, columns: &RollupColumns) -> Result<(), Error> {
+async fn add_hours(connection: &mut PgConnection, columns: &RollupColumns) -> Result<(), Error> {
     let updated = sqlx::query!(
         "INSERT INTO rollup_hour
              (account_id, hour_at, operation, subject_kind, subject_id, api_key_id, calls, settled,
@@ -152,22 +154,93 @@ async fn add_rollups(connection: &mut PgConnection, columns: &RollupColumns) -> 
              total_tokens = rollup_hour.total_tokens + excluded.total_tokens,
              amount_nanos = rollup_hour.amount_nanos + excluded.amount_nanos",
         &columns.account,
-        &columns.hour_at,
+        &columns.since,
         &columns.operation,
         &columns.subject_kind,
         &columns.subject,
         &columns.key,
-        &columns.calls,
-        &columns.settled,
-        &columns.failed,
-        &columns.input_tokens,
-        &columns.output_tokens,
-        &columns.total_tokens,
-        &columns.amount_nanos
+        &columns.sums.calls,
+        &columns.sums.settled,
+        &columns.sums.failed,
+        &columns.sums.input_tokens,
+        &columns.sums.output_tokens,
+        &columns.sums.total_tokens,
+        &columns.sums.amount_nanos
     )
     .execute(connection)
     .await?;
     all_rows("rollup_hour", columns.account.len(), updated.rows_affected())
+}
+
+async fn add_days(connection: &mut PgConnection, columns: &RollupColumns) -> Result<(), Error> {
+    let updated = sqlx::query!(
+        "INSERT INTO rollup_day
+             (account_id, day_at, operation, subject_kind, subject_id, api_key_id, calls, settled,
+              failed, input_tokens, output_tokens, total_tokens, amount_nanos)
+         SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+              $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+              $12::bigint[], $13::bigint[])
+         ON CONFLICT (account_id, day_at, operation, subject_kind, subject_id, api_key_id)
+         DO UPDATE SET
+             calls = rollup_day.calls + excluded.calls,
+             settled = rollup_day.settled + excluded.settled,
+             failed = rollup_day.failed + excluded.failed,
+             input_tokens = rollup_day.input_tokens + excluded.input_tokens,
+             output_tokens = rollup_day.output_tokens + excluded.output_tokens,
+             total_tokens = rollup_day.total_tokens + excluded.total_tokens,
+             amount_nanos = rollup_day.amount_nanos + excluded.amount_nanos",
+        &columns.account,
+        &columns.since,
+        &columns.operation,
+        &columns.subject_kind,
+        &columns.subject,
+        &columns.key,
+        &columns.sums.calls,
+        &columns.sums.settled,
+        &columns.sums.failed,
+        &columns.sums.input_tokens,
+        &columns.sums.output_tokens,
+        &columns.sums.total_tokens,
+        &columns.sums.amount_nanos
+    )
+    .execute(connection)
+    .await?;
+    all_rows("rollup_day", columns.account.len(), updated.rows_affected())
+}
+
+async fn add_course(
+    connection: &mut PgConnection,
+    name: &JournalName,
+    columns: &CourseColumns,
+) -> Result<(), Error> {
+    let updated = sqlx::query!(
+        "INSERT INTO rollup_journal
+             (journal_id, hour_at, calls, settled, failed, input_tokens, output_tokens,
+              total_tokens, amount_nanos)
+         SELECT $1, * FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[],
+              $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+         ON CONFLICT (hour_at, journal_id)
+         DO UPDATE SET
+             calls = rollup_journal.calls + excluded.calls,
+             settled = rollup_journal.settled + excluded.settled,
+             failed = rollup_journal.failed + excluded.failed,
+             input_tokens = rollup_journal.input_tokens + excluded.input_tokens,
+             output_tokens = rollup_journal.output_tokens + excluded.output_tokens,
+             total_tokens = rollup_journal.total_tokens + excluded.total_tokens,
+             amount_nanos = rollup_journal.amount_nanos + excluded.amount_nanos",
+        name.as_str(),
+        &columns.hour_at,
+        &columns.sums.calls,
+        &columns.sums.settled,
+        &columns.sums.failed,
+        &columns.sums.input_tokens,
+        &columns.sums.output_tokens,
+        &columns.sums.total_tokens,
+        &columns.sums.amount_nanos
+    )
+    .execute(connection)
+    .await?;
+    all_rows("rollup_journal", columns.hour_at.len(), updated.rows_affected())
 }
 
 /// The last use of each key. A key that is not known here is not an error: the entry stands anyway.

@@ -6,9 +6,16 @@
 //! # Bounds
 //! At most [`PAGE_CALLS_MAX`] calls a page.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+pub mod filter;
+mod place;
+pub mod sheet;
+
 use chrono::{DateTime, Utc};
+use meter::entry::Ending;
 use meter::money::Nanos;
+use meter::outcome::Source;
+use meter::request::SubjectKind;
+use meter::route::Operation;
 use meter::wire::book::PriceDoc;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -19,61 +26,15 @@ use crate::clock;
 use crate::error::Error;
 use crate::price::schema::PriceSchema;
 
+pub use filter::{Filter, Words};
+pub use place::Place;
+
 /// Calls in a page that names no limit.
 pub const PAGE_CALLS_DEFAULT: i64 = 50;
 /// Most calls in a page.
 pub const PAGE_CALLS_MAX: i64 = 500;
-/// Longest cursor that is looked at, in characters.
-const CURSOR_CHARS_MAX: usize = 100;
 /// Nanos of the currency in one part per million of a ratio, for printing it as a decimal.
 const NANOS_PER_PPM: i64 = 1_000;
-
-/// Which calls are asked for; `None` does not narrow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this account.
-    pub account: Option<String>,
-    /// To this workflow.
-    pub workflow: Option<String>,
-    /// To this bot.
-    pub bot: Option<String>,
-    /// Of this operation.
-    pub operation: Option<String>,
-    /// With this key.
-    pub key: Option<String>,
-    /// That ended like this.
-    pub ending: Option<String>,
-}
-
-/// Where a page begins: behind this entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    finished_at: DateTime<Utc>,
-    entry_id: i64,
-}
-
-impl Place {
-    /// As it is handed out.
-    fn text(self) -> String {
-        let text = format!("{}.{}", self.finished_at.timestamp_millis(), self.entry_id);
-        Base64UrlUnpadded::encode_string(text.as_bytes())
-    }
-
-    /// Reads back what was handed out.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::read(text).ok_or_else(|| Error::invalid("cursor", "is not one that was handed out"))
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        if text.len() > CURSOR_CHARS_MAX {
-            return None;
-        }
-        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
-        let (ms, entry_id) = str::from_utf8(&bytes).ok()?.split_once('.')?;
-        let finished_at = DateTime::from_timestamp_millis(ms.parse().ok()?)?;
-        Some(Self { finished_at, entry_id: entry_id.parse().ok()? })
-    }
-}
 
 /// One call, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -239,19 +200,27 @@ pub async fn read(
                   cost_nanos, cost_currency
            FROM entry
            WHERE ($1::text IS NULL OR account_id = $1)
-             AND ($2::text IS NULL OR (subject_kind = 'workflow' AND subject_id = $2))
-             AND ($3::text IS NULL OR (subject_kind = 'bot' AND subject_id = $3))
+             AND ($2::text IS NULL OR subject_kind = $2)
+             AND ($3::text IS NULL OR subject_id = $3)
              AND ($4::text IS NULL OR operation = $4)
              AND ($5::text IS NULL OR api_key_id = $5)
              AND ($6::text IS NULL OR ending = $6)
-             AND ($7::timestamptz IS NULL OR (finished_at, entry_id) < ($7, $8::bigint))
-           ORDER BY finished_at DESC, entry_id DESC LIMIT $9"#,
+             AND ($7::text IS NULL OR source = $7)
+             AND ($8::timestamptz IS NULL OR finished_at >= $8)
+             AND ($9::timestamptz IS NULL OR finished_at < $9)
+             AND ($10::bigint IS NULL OR amount_nanos >= $10)
+             AND ($11::timestamptz IS NULL OR (finished_at, entry_id) < ($11, $12::bigint))
+           ORDER BY finished_at DESC, entry_id DESC LIMIT $13"#,
         filter.account.as_deref(),
-        filter.workflow.as_deref(),
-        filter.bot.as_deref(),
-        filter.operation.as_deref(),
+        filter.subject_kind.map(SubjectKind::name),
+        filter.subject.as_deref(),
+        filter.operation.map(Operation::name),
         filter.key.as_deref(),
-        filter.ending.as_deref(),
+        filter.ending.map(Ending::name),
+        filter.source.map(Source::name),
+        filter.from,
+        filter.to,
+        filter.amount_min_nanos,
         behind.map(|place| place.finished_at),
         behind.map(|place| place.entry_id),
         // One more than the page, to see whether there is a next one.
@@ -288,19 +257,4 @@ pub async fn one(pool: &PgPool, account: Option<&str>, call: &str) -> Result<Opt
     .fetch_optional(pool)
     .await?;
     Ok(row.map(Call::from))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back_and_nothing_else_does() {
-        let finished_at = DateTime::from_timestamp_millis(1_763_700_000_123).unwrap();
-        let place = Place { finished_at, entry_id: 42 };
-        assert_eq!(Place::parse(&place.text()).unwrap(), place);
-        for text in ["", "AAAA", "!", &"A".repeat(101), "OTk5OTk5OTk5OTk5OTk5OTk5OTk5LjE"] {
-            assert!(Place::parse(text).is_err(), "{text}");
-        }
-    }
 }
