@@ -59,11 +59,13 @@ INSERT INTO rollup_day
 SELECT account_id, date_trunc('day', hour_at, 'UTC'), operation, subject_kind, subject_id, api_key_id,
        sum(calls), sum(settled), sum(failed), sum(input_tokens), sum(output_tokens), sum(total_tokens),
        sum(amount_nanos)
-FROM rollup_hour GROUP BY 1, 2, 3, 4, 5, 6;
+FROM rollup_hour GROUP BY 1, 2, 3, 4, 5, 6
+-- As posting fills it, so that the rows of a day lie beside each other.
+ORDER BY 2;
 
 INSERT INTO rollup_journal
 SELECT journal_id, date_trunc('hour', finished_at, 'UTC'), count(*),
        count(*) FILTER (WHERE ending = 'settled'), count(*) FILTER (WHERE ending <> 'settled'),
        coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(total_tokens), 0),
        sum(amount_nanos)
-FROM entry GROUP BY 1, 2;
+FROM entry GROUP BY 1, 2 ORDER BY 2;
