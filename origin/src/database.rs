@@ -4,6 +4,11 @@
 //! At most [`CONNECTIONS_MAX`] connections; whoever waits longer than [`ACQUIRE_MS_MAX`] for one is
 //! told that the database is away. A statement ends after [`STATEMENT_MS_MAX`], and after
 //! [`LOCK_MS_MAX`] of waiting for somebody else's lock; migrations take as long as they take.
+//!
+//! # Plans
+//! A statement is planned for the values that it is run with. Lists are narrowed by whatever is given, and
+//! one plan for all of that would go through everything each time. Planning takes about a millisecond;
+//! compiling a plan (`jit`) would take a hundred, which none of these statements lasts.
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
@@ -23,6 +28,8 @@ pub const ACQUIRE_MS_MAX: u64 = 3_000;
 
 /// Longest statement: a page of a thousand entries takes less than a tenth of a second.
 pub const STATEMENT_MS_MAX: u32 = 30_000;
+/// Longest statement of a report that goes through all entries: about a hundred million of them.
+pub const LONG_STATEMENT_MS_MAX: u32 = 900_000;
 /// Longest wait for a lock, such as a journal's row while another origin posts to it.
 pub const LOCK_MS_MAX: u32 = 10_000;
 
@@ -35,6 +42,8 @@ pub fn pool(url: &str) -> Result<PgPool, Error> {
     let options = options(url)?.options([
         ("statement_timeout", STATEMENT_MS_MAX.to_string()),
         ("lock_timeout", LOCK_MS_MAX.to_string()),
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+        ("jit", "off".to_owned()),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
@@ -46,6 +55,15 @@ pub fn pool(url: &str) -> Result<PgPool, Error> {
 /// last, whatever is posted meanwhile.
 pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
     Ok(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+}
+
+/// Lets the statements of a transaction take longer than others may: they go through all there is.
+pub async fn take_time(connection: &mut PgConnection) -> Result<(), Error> {
+    let ms = LONG_STATEMENT_MS_MAX.to_string();
+    sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", ms)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
 }
 
 /// Brings the schema up to date. Two at once wait for each other.

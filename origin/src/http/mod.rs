@@ -27,6 +27,7 @@ mod parameters;
 mod path;
 mod prices;
 mod reconcile;
+mod reports;
 mod session;
 mod usage;
 
@@ -144,6 +145,7 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(usage::routes())
         .merge(calls::routes())
         .merge(history::routes())
+        .merge(reports::routes())
         .merge(orders::routes())
         .merge(accounts::routes())
         .merge(keys::routes())

@@ -170,6 +170,15 @@ pub async fn open(pool: &PgPool) -> Result<Vec<FindingRow>, Error> {
     Ok(list(pool, &filter, &Span::first(FINDINGS_LISTED_MAX)).await?.items)
 }
 
+/// How many findings are open.
+pub async fn count_open(executor: impl PgExecutor<'_>) -> Result<i64, Error> {
+    let count =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM finding WHERE state = 'open'"#)
+            .fetch_one(executor)
+            .await?;
+    Ok(count)
+}
+
 /// One finding.
 pub async fn find(executor: impl PgExecutor<'_>, finding_id: i64) -> Result<FindingRow, Error> {
     let row = sqlx::query_as!(

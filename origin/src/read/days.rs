@@ -85,6 +85,31 @@ impl Days {
         Ok(Self { zone, first, last, edges })
     }
 
+    /// The same, where one that is named alone is all, and yesterday is when none is.
+    pub fn read_or_yesterday(
+        from: Option<&str>,
+        to: Option<&str>,
+        zone: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        if from.is_none() && to.is_none() {
+            return Self::one(None, zone, now);
+        }
+        Self::read(from.or(to), to.or(from), zone, now)
+    }
+
+    /// One day; yesterday when it is not named.
+    pub fn one(date: Option<&str>, zone: Option<&str>, now: DateTime<Utc>) -> Result<Self, Error> {
+        let date = if let Some(date) = date {
+            day("date", date)?
+        } else {
+            let today = now.with_timezone(&self::zone(zone)?).date_naive();
+            today.pred_opt().unwrap_or(today)
+        };
+        let date = date.to_string();
+        Self::read(Some(&date), Some(&date), zone, now)
+    }
+
     /// The days themselves.
     pub fn dates(&self) -> impl Iterator<Item = NaiveDate> {
         self.first.iter_days().take_while(move |day| *day <= self.last)
@@ -162,6 +187,22 @@ mod tests {
             "Pacific/Apia",
             [utc("2011-12-30T10:00:00+00:00"), utc("2011-12-30T10:00:00+00:00")],
         );
+    }
+
+    #[test]
+    fn a_report_is_about_yesterday_unless_a_day_is_named() {
+        let shown = |days: Days| (days.first.to_string(), days.last.to_string());
+        let one = |date| Days::one(date, Some("Asia/Shanghai"), now()).map(shown);
+        assert_eq!(one(None).unwrap(), ("2025-11-21".to_owned(), "2025-11-21".to_owned()));
+        assert_eq!(one(Some("2025-03-01")).unwrap().0, "2025-03-01");
+        assert_eq!(
+            one(Some("2026-02-30")).unwrap_err().to_string(),
+            "`date` is not a day such as 2025-11-21"
+        );
+        let some = |from, to| Days::read_or_yesterday(from, to, None, now()).map(shown).unwrap();
+        assert_eq!(some(None, None).0, "2025-11-20");
+        assert_eq!(some(Some("2025-03-01"), None).1, "2025-03-01");
+        assert_eq!(some(Some("2025-03-01"), Some("2025-03-02")).1, "2025-03-02");
     }
 
     #[test]

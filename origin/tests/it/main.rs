@@ -11,11 +11,13 @@
 )]
 
 mod acting;
+mod agreeing;
 mod auditing;
 mod billing;
 mod commands;
 mod console;
 mod database;
+mod drawn;
 mod edge;
 mod explaining;
 mod facts;
@@ -32,8 +34,10 @@ mod pulling;
 mod reading;
 mod registering;
 mod refusing;
+mod reporting;
 mod rerating;
 mod serving;
+mod sheets;
 mod signing_in;
 mod statements;
 mod tables;

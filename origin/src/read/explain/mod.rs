@@ -6,7 +6,7 @@
 
 mod charge;
 mod document;
-mod rule;
+pub(in crate::read) mod rule;
 mod rows;
 mod words;
 

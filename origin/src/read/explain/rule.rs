@@ -1,7 +1,9 @@
 //! Which price of the book applied.
 
 use meter::entry::Facts;
+use meter::ids::AccountId;
 use meter::price::{PriceBook, Scope};
+use meter::request::Asked;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,7 +30,9 @@ impl Rule {
         let agrees = terms == Ok(facts.terms);
         // From the most specific to the least, as the book itself looks (`meter::price`); a test holds
         // the two against each other.
-        let found = scopes(facts).into_iter().find(|scope| book.prices.contains_key(scope));
+        let found = scopes(&facts.account, &facts.asked)
+            .into_iter()
+            .find(|scope| book.prices.contains_key(scope));
         let Some(scope) = found else {
             let text = "the book has no price for it".to_owned();
             return Self { scope: "none", text, agrees };
@@ -39,14 +43,14 @@ impl Rule {
 }
 
 /// What could have priced a call, from the most specific to the least.
-fn scopes(facts: &Facts) -> [Scope; 5] {
-    let (account, subject) = (&facts.account, &facts.asked.subject.id);
+pub(in crate::read) fn scopes(account: &AccountId, asked: &Asked) -> [Scope; 5] {
+    let subject = &asked.subject.id;
     [
         Scope::AccountSubject(account.clone(), subject.clone()),
         Scope::Account(account.clone()),
         Scope::Subject(subject.clone()),
-        Scope::Operation(facts.asked.operation),
-        Scope::rest_of(facts.asked.operation.provider()),
+        Scope::Operation(asked.operation),
+        Scope::rest_of(asked.operation.provider()),
     ]
 }
 
@@ -76,7 +80,7 @@ mod tests {
         let mut facts = facts();
         let mut book = PriceBook::initial();
         book.prices.clear();
-        let scopes = scopes(&facts);
+        let scopes = scopes(&facts.account, &facts.asked);
         let named = ["account_and_subject", "account", "subject", "operation", "everything_else"];
         assert_eq!(Rule::of(&facts, Some(&book)).scope, "none");
         // Each more specific one takes the place of those before.

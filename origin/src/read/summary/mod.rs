@@ -13,7 +13,8 @@ mod sums;
 
 use std::collections::BTreeMap;
 
-use chrono::{SecondsFormat, TimeZone as _};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeZone as _, Utc};
+use meter::money::Nanos;
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
@@ -261,6 +262,23 @@ pub async fn read_from(
     Ok(summary)
 }
 
+/// What the calls that finished before a point in time cost.
+pub async fn spent_before(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    time: DateTime<Utc>,
+) -> Result<Nanos, Error> {
+    let slots = Slots::between(vec![DateTime::UNIX_EPOCH, time])?;
+    let total = if *filter == Filter::default() {
+        Counts::total(query::times(connection, filter, &slots).await?.values())?
+    } else {
+        // By days, of which there are fewer than of hours.
+        let question = Question { filter: filter.clone(), ..Question::of(None) };
+        query::groups(connection, Grouping::Account, &question, &slots).await?.total()?
+    };
+    Ok(Nanos::new(total.amount_nanos))
+}
+
 impl Summary {
     /// Adds a grouping by time, and says what all of it is.
     async fn add_times(
@@ -277,14 +295,14 @@ impl Summary {
         let mut sums_of = |place: usize| found.remove(&place).unwrap_or_default().into();
         if is_by_day {
             let days = days.dates().enumerate();
-            let each = |(place, day): (usize, chrono::NaiveDate)| DaySums {
+            let each = |(place, day): (usize, NaiveDate)| DaySums {
                 day: day.to_string(),
                 sums: sums_of(place),
             };
             self.days = Some(days.map(each).collect());
         } else {
             let starts = slots.edges.iter().take(slots.edges.len().saturating_sub(1));
-            let each = |(place, start): (usize, &chrono::DateTime<chrono::Utc>)| {
+            let each = |(place, start): (usize, &DateTime<Utc>)| {
                 let shown = days.zone.from_utc_datetime(&start.naive_utc());
                 let hour = shown.to_rfc3339_opts(SecondsFormat::Secs, false);
                 HourSums { hour, sums: sums_of(place) }
@@ -304,8 +322,7 @@ impl Summary {
     ) -> Result<Counts, Error> {
         let slots = Slots::whole(days)?;
         let found = query::groups(connection, grouping, question, &slots).await?;
-        let groups = found.groups.iter().map(|group| &group.counts);
-        let total = Counts::total(groups.chain(&found.others))?;
+        let total = found.total()?;
         if let Some(others) = found.others {
             self.others.insert(grouping.name().to_owned(), others.into());
         }

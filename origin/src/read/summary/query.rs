@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use meter::money::OutOfRange;
 use meter::request::SubjectKind;
 use meter::route::Operation;
 use sqlx::PgConnection;
@@ -64,6 +65,13 @@ pub(super) struct Group {
 pub(super) struct Groups {
     pub(super) groups: Vec<Group>,
     pub(super) others: Option<Counts>,
+}
+
+impl Groups {
+    /// All of them together.
+    pub(super) fn total(&self) -> Result<Counts, OutOfRange> {
+        Counts::total(self.groups.iter().map(|group| &group.counts).chain(&self.others))
+    }
 }
 
 struct Row {
