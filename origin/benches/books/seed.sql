@@ -112,10 +112,19 @@ CREATE FUNCTION bench_rollups(since timestamptz, until timestamptz) RETURNS void
     ORDER BY hour_at
 $$;
 
--- What all calls add to the balances.
+-- What all calls add to the balances, and to the coarser rollups.
 CREATE FUNCTION bench_balances() RETURNS void LANGUAGE sql AS $$
     UPDATE balance SET spent_nanos = sums.spent, entries = sums.calls
     FROM (SELECT account_id, sum(amount_nanos) AS spent, count(*) AS calls FROM posting
           GROUP BY account_id) AS sums
-    WHERE balance.account_id = sums.account_id
+    WHERE balance.account_id = sums.account_id;
+    INSERT INTO rollup_day
+    SELECT account_id, date_trunc('day', hour_at, 'UTC'), operation, subject_kind, subject_id, api_key_id,
+        sum(calls), sum(settled), sum(failed), sum(input_tokens), sum(output_tokens), sum(total_tokens),
+        sum(amount_nanos)
+    FROM rollup_hour GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 2;
+    INSERT INTO rollup_journal
+    SELECT journal_id, hour_at, sum(calls), sum(settled), sum(failed), sum(input_tokens),
+        sum(output_tokens), sum(total_tokens), sum(amount_nanos)
+    FROM rollup_hour JOIN account USING (account_id) GROUP BY 1, 2 ORDER BY 2;
 $$;
