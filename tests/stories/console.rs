@@ -14,7 +14,7 @@ use crate::tester::shared;
 const CHROMIUMS: [&str; 3] =
     ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 /// The pages that are opened.
-const PAGES: usize = 7;
+const PAGES: usize = 8;
 /// In how many ways each is opened.
 const WAYS: usize = 4;
 

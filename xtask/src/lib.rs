@@ -21,4 +21,5 @@ pub mod check; // `cargo xtask check`
 pub mod test_postgres; // `cargo xtask test-postgres`
 pub mod test; // `cargo xtask test`
 pub mod upgrade; // `cargo xtask test-upgrade`
+pub mod bench; // `cargo xtask bench`
 pub mod fuzz; // `cargo xtask fuzz`

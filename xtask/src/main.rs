@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use xtask::bench::Bench;
 use xtask::check::check;
 use xtask::dev::{Options, dev};
 use xtask::edge::build::{self, Mode};
@@ -76,6 +77,9 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Measure how fast the product is on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Let libFuzzer look for bytes that break a promise; needs `cargo install cargo-fuzz`.
     Fuzz {
         /// Which of `fuzz/targets`; all of them, one after the other, unless named.
@@ -139,6 +143,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Test => test(),
         Verb::TestUpgrade { from } => upgrade(&from),
         Verb::Prepare { check } => prepare(check),
+        Verb::Bench(bench) => bench.run(),
         Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
         Verb::TestPostgres { major } if major.is_empty() => test_postgres(&Major::ALL),
         Verb::TestPostgres { major } => test_postgres(&major),

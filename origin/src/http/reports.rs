@@ -34,7 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::new().routes(routes!(daily)).routes(routes!(anomalies)).routes(routes!(drift))
 }
 
-fn turn() -> Result<SemaphorePermit<'static>, Error> {
+/// Waits for nobody: somebody else's is the only one.
+pub(super) fn turn() -> Result<SemaphorePermit<'static>, Error> {
     let problem = "is being made already, for somebody else";
     TURN.try_acquire().map_err(|_| Error::Conflict { field: "report", problem: problem.to_owned() })
 }

@@ -115,6 +115,13 @@ async fn every_page_shows_what_there_is_and_runs_nothing_that_was_typed() {
         ("/console/calls?account=&workflow=&bot=&ending=settled", &call),
         (&call_page, "the same to the nano"),
         (&open_page, "It was open when its journal was last pulled"),
+        (
+            "/console/calls?from=2025-11-21&to=2025-11-21&key=",
+            "/api/v1/calls.csv?from=2025%2D11%2D21",
+        ),
+        ("/console/reports?date=2025-11-21&account=", "&lt;script&gt;"),
+        ("/console/reports/anomalies?date=2025-11-21", "Charged by the default price"),
+        ("/console/reports/drift", "Every sum is the same wherever it stands"),
         ("/console/prices", "Price book"),
         ("/console/findings", "&lt;script&gt;"),
         ("/console/findings?state=resolved", "None: the edge and the ledger agree"),

@@ -39,7 +39,7 @@ async function signIn(context) {
 
 async function walk(page, name) {
   const account = `/console/accounts/${asked.account}`;
-  const sections = ['', '/accounts', '/calls', '/prices', '/findings', '/audit'];
+  const sections = ['', '/accounts', '/calls', '/reports', '/prices', '/findings', '/audit'];
   for (const path of [...sections.map((section) => `/console${section}`), account]) {
     const reply = await page.goto(`${asked.url}${path}`);
     const title = await page.locator('h1').textContent();

@@ -13,20 +13,29 @@ pub(super) enum Section {
     Overview,
     Accounts,
     Calls,
+    Reports,
     Prices,
     Findings,
     Audit,
 }
 
 impl Section {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Accounts, Self::Calls, Self::Prices, Self::Findings, Self::Audit];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Accounts,
+        Self::Calls,
+        Self::Reports,
+        Self::Prices,
+        Self::Findings,
+        Self::Audit,
+    ];
 
     const fn path(self) -> &'static str {
         match self {
             Self::Overview => "/console",
             Self::Accounts => "/console/accounts",
             Self::Calls => "/console/calls",
+            Self::Reports => "/console/reports",
             Self::Prices => "/console/prices",
             Self::Findings => "/console/findings",
             Self::Audit => "/console/audit",
@@ -38,6 +47,7 @@ impl Section {
             Self::Overview => language.say("Overview", "概览"),
             Self::Accounts => language.say("Accounts", "账户"),
             Self::Calls => language.say("Calls", "调用"),
+            Self::Reports => language.say("Reports", "报表"),
             Self::Prices => language.say("Prices", "价格"),
             Self::Findings => language.say("Findings", "差异"),
             Self::Audit => language.say("Audit log", "操作日志"),

@@ -19,6 +19,7 @@ mod login;
 mod number;
 mod overview;
 mod prices;
+mod reports;
 mod visitor;
 
 use std::sync::Arc;
@@ -58,6 +59,9 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/console/calls", get(calls::list))
         .route("/console/calls/{call}", get(explain::show))
         .route("/console/prices", get(prices::show))
+        .route("/console/reports", get(reports::day))
+        .route("/console/reports/anomalies", get(reports::look))
+        .route("/console/reports/drift", get(reports::agreement))
         .route("/console/findings", get(findings::list).post(findings::change))
         .route("/console/audit", get(audit::list))
         .route("/console/style.css", get(style))
