@@ -18,6 +18,7 @@
 pub mod ids;
 pub mod money;
 pub mod time;
+mod json;
 
 // Who may come in, and where to.
 pub mod rate;

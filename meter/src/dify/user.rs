@@ -7,10 +7,8 @@
 //! # Bounds
 //! A form has at most [`FORM_PARTS_MAX`] parts.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::ids::{AccountId, SessionId};
+use crate::json::{self, JsonError};
 use crate::refusal::{Reason, Refusal};
 
 /// Most parts of a form that are looked at. Dify's have a file and a handful of fields.
@@ -34,27 +32,16 @@ fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 
 /// The place in a JSON body: right behind the opening quote of `user`.
 pub fn in_json(body: &[u8]) -> Result<usize, Refusal> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Fields<'a> {
-        #[serde(borrow)]
-        user: Option<&'a RawValue>,
-    }
-    // serde decodes the keys, so that none is hidden by its spelling, and refuses one that stands there
-    // twice. A list would be read as an object whose fields are in order.
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    let body = str::from_utf8(body).ok().filter(|_| is_object);
-    let body = body.ok_or_else(|| invalid("not a JSON object"))?;
-    let fields: Fields<'_> = serde_json::from_str(body)
-        .map_err(|error| invalid(format!("not a JSON object: {error}")))?;
-    let user = fields.user.ok_or_else(|| invalid("`user` is missing"))?.get();
-    let name: String = serde_json::from_str(user).map_err(|_| invalid("`user` is not a string"))?;
+    let not_an_object = |error: JsonError| invalid(error.to_string());
+    let body = str::from_utf8(body).map_err(|_| not_an_object(JsonError::NotAnObject))?;
+    let [user] = json::fields(body, &[USER]).map_err(not_an_object)?;
+    let user = user.ok_or_else(|| invalid("`user` is missing"))?;
+    let not_a_string = || invalid("`user` is not a string");
+    let name = json::text(user).ok_or_else(not_a_string)?;
     if name.is_empty() {
         return Err(invalid("`user` is empty"));
     }
-    // The value is a slice of the body, so that where it begins there says where it stands.
-    let place = user.as_ptr().addr().checked_sub(body.as_ptr().addr());
-    place.and_then(|place| place.checked_add(1)).ok_or_else(|| Reason::Internal.into())
+    json::place(body, user).ok_or_else(not_a_string)
 }
 
 /// The query with `prefix` in front of the user's name, wherever it stands; with a user of that name
