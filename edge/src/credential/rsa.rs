@@ -1,7 +1,7 @@
 //! RS256 signatures, by the platform's `WebCrypto`.
 //!
-//! One signature of a 2,048-bit key takes far longer in wasm (`cargo xtask bench rsa` prints both), so
-//! this is the one place where the platform does the arithmetic.
+//! One signature of a 2,048-bit key takes twenty times as long in wasm (`docs/credentials.md` has the figures),
+//! so this is the one place where the platform does the arithmetic.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
