@@ -82,7 +82,9 @@ async fn serve(request: Request, env: Env, context: Context, call: CallId) -> Re
                     }
                     Class::Socket(operation) => call::socket(arrived, operation, &context).await,
                     Class::FollowUp(what) => call::follow_up(arrived, what).await,
-                    Class::Free => call::free(arrived).await,
+                    Class::Own(own) => call::own(arrived, own).await,
+                    Class::Common => call::free(arrived, None).await,
+                    Class::Operator(right) => call::free(arrived, Some(right)).await,
                 }
             }
         },

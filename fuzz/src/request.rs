@@ -2,6 +2,7 @@
 //!
 //! The first byte chooses the operation; a line break parts the query from the body.
 
+use meter::apart::{self, NAMES_MAX};
 use meter::request::{Parts, SubjectKind, Wanted, read};
 use meter::route::{Operation, Provider};
 
@@ -18,6 +19,7 @@ pub fn check(bytes: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else { return };
     let body = body.get(1..).unwrap_or_default();
     let path = "/v1/plugins/7600/tools/call";
+    check_names(Parts { path, query, body });
     match read(operation, Parts { path, query, body }) {
         Ok(Wanted::Work(asked)) => {
             assert_eq!(asked.operation, operation);
@@ -29,6 +31,20 @@ pub fn check(bytes: &[u8]) {
             assert!(is_named, "{id:?} is nowhere in the request");
         }
         Ok(Wanted::Continuation { chat }) => assert!(query.contains(chat.as_str())),
+        Err(refusal) => assert!(refusal.reason.status() < 500, "{refusal:?}"),
+    }
+}
+
+/// What it names is bounded, and its users stand where a name begins, so that a prefix leaves it readable.
+fn check_names(parts: Parts<'_>) {
+    match apart::read(parts) {
+        Ok(said) => {
+            assert!(said.names.len() <= NAMES_MAX);
+            let sent = apart::with_users(parts.body, &said.users, "a.");
+            assert_eq!(sent.len(), parts.body.len() + 2 * said.users.len());
+            let again = apart::read(Parts { body: &sent, ..parts });
+            assert_eq!(again.map(|again| again.names), Ok(said.names));
+        }
         Err(refusal) => assert!(refusal.reason.status() < 500, "{refusal:?}"),
     }
 }

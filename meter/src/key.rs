@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::account::Limits;
 use crate::ids::{AccountId, JournalName, KeyId, SessionId};
 use crate::refusal::{Reason, Refusal};
+use crate::route::Right;
 use crate::time::UnixMs;
 
 /// Longest key that is looked at, in bytes. Ours have about 400.
@@ -172,6 +173,16 @@ impl Caller {
         self.operations.as_ref().is_none_or(|list| list.iter().any(|item| item == operation))
     }
 
+    /// Refuses when the key's scope does not name this right. One without a scope has none.
+    pub fn check_right(&self, right: Right) -> Result<(), Refusal> {
+        let names = |list: &Vec<String>| list.iter().any(|item| item == right.name());
+        if self.operations.as_ref().is_some_and(names) {
+            return Ok(());
+        }
+        let detail = format!("it is the operator's, and takes a key that names {}", right.name());
+        Err(Refusal::with_detail(Reason::KeyScope, detail))
+    }
+
     /// The bots and workflows that the key is limited to; none when it is not limited.
     pub fn subjects(&self) -> &[String] {
         self.subjects.as_deref().unwrap_or_default()
@@ -271,6 +282,19 @@ mod tests {
         assert!(caller(&["203.0.113.0/24"; NETWORKS_MAX + 1]).is_err());
         let anywhere = Caller::from_claims(&claims(), UnixMs::new(0)).unwrap();
         assert_eq!(anywhere.check_address(None), Ok(()));
+    }
+
+    #[test]
+    fn only_a_scope_that_names_a_right_gives_it() {
+        let (read, other) = (["chat".to_owned(), "operator_read".to_owned()], ["chat".to_owned()]);
+        let may = |operations: Option<&[String]>, right| {
+            let claims = Claims { operations, ..claims() };
+            Caller::from_claims(&claims, UnixMs::new(0)).unwrap().check_right(right).is_ok()
+        };
+        assert!(!may(None, Right::OperatorRead) && !may(Some(&[]), Right::OperatorRead));
+        assert!(!may(Some(&other), Right::OperatorRead));
+        assert!(!may(Some(&read), Right::OperatorChange));
+        assert!(may(Some(&read), Right::OperatorRead));
     }
 
     #[test]

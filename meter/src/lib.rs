@@ -33,6 +33,7 @@ pub mod credential;
 
 // What is asked for and what came back.
 pub mod request;
+pub mod apart;
 pub mod sse;
 pub mod usage;
 pub mod outcome;

@@ -53,6 +53,8 @@ pub enum Reason {
     BodyInvalid,
     /// The work that the request continues is not known, or not this account's.
     WorkUnknown,
+    /// A conversation, chat, run or file that the request names is not known, or not this account's.
+    IdUnknown,
     /// The idempotency key was used before, with another body.
     IdempotencyConflict,
     /// The idempotency key was used before, and its call cannot be replayed.
@@ -73,7 +75,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::KeyMissing,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -94,6 +96,7 @@ impl Reason {
         Self::BodyTooLarge,
         Self::BodyInvalid,
         Self::WorkUnknown,
+        Self::IdUnknown,
         Self::IdempotencyConflict,
         Self::IdempotencyUsed,
         Self::IdempotencyInvalid,
@@ -141,6 +144,7 @@ impl Reason {
             Self::BodyTooLarge => ("body_too_large", 413, 4000, "the body is too large"),
             Self::BodyInvalid => ("body_invalid", 400, 4000, "the body is not valid"),
             Self::WorkUnknown => ("work_unknown", 404, 4001, "no such work of yours is known here"),
+            Self::IdUnknown => ("id_unknown", 404, 4200, "this account made no such thing"),
             Self::IdempotencyConflict => (
                 "idempotency_conflict",
                 409,

@@ -6,7 +6,11 @@
 //! called; anything that could be read in two ways (`%`, `//`, a backslash, a trailing slash) matches
 //! nothing.
 
+mod whose;
+
 use std::fmt;
+
+pub use whose::{Kind, Own, Right, is_scope_word};
 
 /// Longest path that is looked at, in bytes.
 pub const PATH_BYTES_MAX: usize = 512;
@@ -201,6 +205,11 @@ impl Operation {
         }
     }
 
+    /// Whether its request is a form with a file. All others are JSON.
+    pub const fn takes_form(self) -> bool {
+        matches!(self, Self::AudioTranscription | Self::VoiceClone | Self::DifyAudioToText)
+    }
+
     /// Whether upstream's bill can name its calls: those that take a stamp (contract §1.4).
     pub const fn takes_stamp(self) -> bool {
         match self {
@@ -283,6 +292,18 @@ pub enum FollowUp {
     DifyRun,
 }
 
+impl FollowUp {
+    /// What it has to name.
+    pub const fn about(self) -> &'static [Kind] {
+        match self {
+            Self::ChatRetrieve => CHAT,
+            Self::RunHistory => EXECUTION,
+            // Whose it is, the door has asked.
+            Self::DifyRun => &[],
+        }
+    }
+}
+
 /// What a path is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -292,8 +313,13 @@ pub enum Class {
     Socket(Operation),
     /// Passed on, and read for the usage of earlier work.
     FollowUp(FollowUp),
-    /// Passed on for a valid key.
-    Free,
+    /// Costs nothing, and is about what an account made: passed on for the account that made it.
+    Own(Own),
+    /// Costs nothing, and is the same for everybody: passed on for a valid key.
+    Common,
+    /// Costs nothing, and is about what belongs to the operator or was made by several accounts: passed
+    /// on for a key whose scope names this right.
+    Operator(Right),
 }
 
 /// An HTTP method that the table uses.
@@ -352,7 +378,9 @@ impl fmt::Display for Route {
             Class::Socket(operation) => ("billable websocket", operation.name()),
             Class::FollowUp(FollowUp::ChatRetrieve) => ("follow-up", "chat"),
             Class::FollowUp(FollowUp::RunHistory | FollowUp::DifyRun) => ("follow-up", "run"),
-            Class::Free => ("free", ""),
+            Class::Own(_) => ("own", ""),
+            Class::Common => ("common", ""),
+            Class::Operator(right) => ("operator", right.name()),
         };
         let path = self.path.replace("{}", "{id}");
         write!(f, "| {} | `{path}` | {class} | {operation} |", methods.join(" "))
@@ -400,10 +428,8 @@ const POST: &[Method] = &[Method::Post];
 const PUT: &[Method] = &[Method::Put];
 const DELETE: &[Method] = &[Method::Delete];
 const GET_POST: &[Method] = &[Method::Get, Method::Post];
-const GET_PUT: &[Method] = &[Method::Get, Method::Put];
 const PUT_DELETE: &[Method] = &[Method::Put, Method::Delete];
 const POST_DELETE: &[Method] = &[Method::Post, Method::Delete];
-const GET_POST_DELETE: &[Method] = &[Method::Get, Method::Post, Method::Delete];
 
 const fn billable(path: &'static str, operation: Operation) -> Route {
     Route { methods: POST, path, class: Class::Billable(operation) }
@@ -417,9 +443,31 @@ const fn follow_up(methods: &'static [Method], path: &'static str, what: FollowU
     Route { methods, path, class: Class::FollowUp(what) }
 }
 
-const fn free(methods: &'static [Method], path: &'static str) -> Route {
-    Route { methods, path, class: Class::Free }
+const fn own(methods: &'static [Method], path: &'static str, own: Own) -> Route {
+    Route { methods, path, class: Class::Own(own) }
 }
+
+const fn about(methods: &'static [Method], path: &'static str, kinds: &'static [Kind]) -> Route {
+    own(methods, path, Own::About(kinds))
+}
+
+const fn common(path: &'static str) -> Route {
+    Route { methods: GET, path, class: Class::Common }
+}
+
+const fn reads(methods: &'static [Method], path: &'static str) -> Route {
+    Route { methods, path, class: Class::Operator(Right::OperatorRead) }
+}
+
+const fn changes(methods: &'static [Method], path: &'static str) -> Route {
+    Route { methods, path, class: Class::Operator(Right::OperatorChange) }
+}
+
+// What a request about earlier work has to name. A chat is named with its conversation, a message in it.
+const CONVERSATION: &[Kind] = &[Kind::Conversation];
+const CHAT: &[Kind] = &[Kind::Conversation, Kind::Chat];
+const EXECUTION: &[Kind] = &[Kind::Execution];
+const FILE: &[Kind] = &[Kind::File];
 
 /// Every route that is served, in the contract's order.
 pub const ROUTES: &[Route] = &[
@@ -443,76 +491,82 @@ pub const ROUTES: &[Route] = &[
     // §1.2: how it went. The official SDKs retrieve by POST, the documentation by GET.
     follow_up(GET_POST, "/v3/chat/retrieve", FollowUp::ChatRetrieve),
     follow_up(GET, "/v1/workflows/{}/run_histories/{}", FollowUp::RunHistory),
-    free(POST, "/v3/chat/cancel"),
-    free(GET_POST, "/v3/chat/message/list"),
-    free(GET, "/v1/workflows/{}/run_histories/{}/execute_nodes/{}"),
+    about(POST, "/v3/chat/cancel", CHAT),
+    about(GET_POST, "/v3/chat/message/list", CHAT),
+    about(GET, "/v1/workflows/{}/run_histories/{}/execute_nodes/{}", EXECUTION),
     // §1.3: free of charge.
-    free(GET, "/v1/users/me"),
-    free(POST, "/v1/bot/create"),
-    free(POST, "/v1/bot/update"),
-    free(POST, "/v1/bot/publish"),
-    free(GET, "/v1/bot/get_online_info"),
-    free(GET, "/v1/space/published_bots_list"),
-    free(GET, "/v1/bots"),
-    free(GET, "/v1/bots/{}"),
-    free(GET, "/v1/bots/{}/versions"),
-    free(POST, "/v1/bots/{}/unpublish"),
-    free(POST, "/v1/bots/{}/collaborators"),
-    free(POST, "/v1/bots/{}/collaboration_mode"),
-    free(DELETE, "/v1/bots/{}/collaborators/{}"),
-    free(GET, "/v1/apps"),
-    free(POST, "/v1/apps/{}/collaborators"),
-    free(DELETE, "/v1/apps/{}/collaborators/{}"),
-    free(GET, "/v1/workflows"),
-    free(GET, "/v1/workflows/{}"),
-    free(GET, "/v1/workflows/{}/versions"),
-    free(POST, "/v1/workflows/{}/collaborators"),
-    free(POST, "/v1/workflows/{}/collaboration_mode"),
-    free(POST, "/v1/conversation/create"),
-    free(GET, "/v1/conversation/retrieve"),
-    free(GET, "/v1/conversations"),
-    free(PUT_DELETE, "/v1/conversations/{}"),
-    free(POST, "/v1/conversations/{}/clear"),
-    free(POST, "/v1/conversation/message/create"),
-    free(POST, "/v1/conversation/message/list"),
-    free(POST, "/v1/conversation/message/modify"),
-    free(POST, "/v1/conversation/message/delete"),
-    free(GET, "/v1/conversation/message/retrieve"),
-    free(POST_DELETE, "/v1/conversations/{}/messages/{}/feedback"),
-    free(POST, "/v1/files/upload"),
-    free(GET, "/v1/files/retrieve"),
-    free(GET, "/v1/audio/voices"),
-    free(GET, "/v1/audio/live/{}"),
-    free(GET_POST, "/v1/audio/voiceprint_groups"),
-    free(PUT_DELETE, "/v1/audio/voiceprint_groups/{}"),
-    free(GET_POST, "/v1/audio/voiceprint_groups/{}/features"),
-    free(PUT_DELETE, "/v1/audio/voiceprint_groups/{}/features/{}"),
-    free(POST, "/v1/audio/voiceprint_groups/{}/speaker_identify"),
-    free(GET_POST, "/v1/datasets"),
-    free(PUT_DELETE, "/v1/datasets/{}"),
-    free(POST, "/v1/datasets/{}/process"),
-    free(GET, "/v1/datasets/{}/images"),
-    free(PUT, "/v1/datasets/{}/images/{}"),
-    free(POST, "/open_api/knowledge/document/create"),
-    free(POST, "/open_api/knowledge/document/list"),
-    free(POST, "/open_api/knowledge/document/update"),
-    free(POST, "/open_api/knowledge/document/delete"),
-    free(GET_PUT, "/v1/variables"),
-    free(GET, "/v1/folders"),
-    free(GET, "/v1/folders/{}"),
-    free(POST, "/v1/templates/{}/duplicate"),
-    free(GET_POST, "/v1/workspaces"),
-    free(PUT, "/v1/workspaces/{}"),
-    free(GET_POST_DELETE, "/v1/workspaces/{}/members"),
-    free(GET, "/v1/plugins/mget"),
-    free(GET, "/v1/plugins/{}"),
-    free(GET, "/v1/stores/plugins"),
-    free(GET, "/v1/stores/categories"),
-    free(POST, "/v1/entities/copy_tasks"),
-    free(GET, "/v1/entities/copy_tasks/{}"),
-    free(POST, "/v1/connectors/{}/install"),
-    free(POST, "/v1/connectors/{}/user_configs"),
-    free(PUT, "/v1/connectors/{}/bots/{}"),
+    common("/v1/users/me"),
+    changes(POST, "/v1/bot/create"),
+    changes(POST, "/v1/bot/update"),
+    changes(POST, "/v1/bot/publish"),
+    common("/v1/bot/get_online_info"),
+    common("/v1/space/published_bots_list"),
+    common("/v1/bots"),
+    common("/v1/bots/{}"),
+    common("/v1/bots/{}/versions"),
+    changes(POST, "/v1/bots/{}/unpublish"),
+    changes(POST, "/v1/bots/{}/collaborators"),
+    changes(POST, "/v1/bots/{}/collaboration_mode"),
+    changes(DELETE, "/v1/bots/{}/collaborators/{}"),
+    common("/v1/apps"),
+    changes(POST, "/v1/apps/{}/collaborators"),
+    changes(DELETE, "/v1/apps/{}/collaborators/{}"),
+    common("/v1/workflows"),
+    common("/v1/workflows/{}"),
+    common("/v1/workflows/{}/versions"),
+    changes(POST, "/v1/workflows/{}/collaborators"),
+    changes(POST, "/v1/workflows/{}/collaboration_mode"),
+    own(POST, "/v1/conversation/create", Own::MakesConversation),
+    about(GET, "/v1/conversation/retrieve", CONVERSATION),
+    reads(GET, "/v1/conversations"),
+    about(PUT_DELETE, "/v1/conversations/{}", CONVERSATION),
+    about(POST, "/v1/conversations/{}/clear", CONVERSATION),
+    about(POST, "/v1/conversation/message/create", CONVERSATION),
+    about(POST, "/v1/conversation/message/list", CONVERSATION),
+    about(POST, "/v1/conversation/message/modify", CONVERSATION),
+    about(POST, "/v1/conversation/message/delete", CONVERSATION),
+    about(GET, "/v1/conversation/message/retrieve", CONVERSATION),
+    about(POST_DELETE, "/v1/conversations/{}/messages/{}/feedback", CONVERSATION),
+    own(POST, "/v1/files/upload", Own::MakesFile),
+    about(GET, "/v1/files/retrieve", FILE),
+    common("/v1/audio/voices"),
+    common("/v1/audio/live/{}"),
+    reads(GET, "/v1/audio/voiceprint_groups"),
+    changes(POST, "/v1/audio/voiceprint_groups"),
+    changes(PUT_DELETE, "/v1/audio/voiceprint_groups/{}"),
+    reads(GET, "/v1/audio/voiceprint_groups/{}/features"),
+    changes(POST, "/v1/audio/voiceprint_groups/{}/features"),
+    changes(PUT_DELETE, "/v1/audio/voiceprint_groups/{}/features/{}"),
+    reads(POST, "/v1/audio/voiceprint_groups/{}/speaker_identify"),
+    reads(GET, "/v1/datasets"),
+    changes(POST, "/v1/datasets"),
+    changes(PUT_DELETE, "/v1/datasets/{}"),
+    reads(POST, "/v1/datasets/{}/process"),
+    reads(GET, "/v1/datasets/{}/images"),
+    changes(PUT, "/v1/datasets/{}/images/{}"),
+    changes(POST, "/open_api/knowledge/document/create"),
+    reads(POST, "/open_api/knowledge/document/list"),
+    changes(POST, "/open_api/knowledge/document/update"),
+    changes(POST, "/open_api/knowledge/document/delete"),
+    reads(GET, "/v1/variables"),
+    changes(PUT, "/v1/variables"),
+    reads(GET, "/v1/folders"),
+    reads(GET, "/v1/folders/{}"),
+    changes(POST, "/v1/templates/{}/duplicate"),
+    reads(GET, "/v1/workspaces"),
+    changes(POST, "/v1/workspaces"),
+    changes(PUT, "/v1/workspaces/{}"),
+    reads(GET, "/v1/workspaces/{}/members"),
+    changes(POST_DELETE, "/v1/workspaces/{}/members"),
+    common("/v1/plugins/mget"),
+    common("/v1/plugins/{}"),
+    common("/v1/stores/plugins"),
+    common("/v1/stores/categories"),
+    changes(POST, "/v1/entities/copy_tasks"),
+    reads(GET, "/v1/entities/copy_tasks/{}"),
+    changes(POST, "/v1/connectors/{}/install"),
+    changes(POST, "/v1/connectors/{}/user_configs"),
+    changes(PUT, "/v1/connectors/{}/bots/{}"),
 ];
 
 #[cfg(test)]
@@ -573,7 +627,9 @@ mod tests {
             "/v1/workflows/7480/run_histories/7502",
             Some(Class::FollowUp(FollowUp::RunHistory)),
         );
-        check("GET", "/v1/bots/7490", Some(Class::Free));
+        check("GET", "/v1/bots/7490", Some(Class::Common));
+        check("GET", "/v1/conversations", Some(Class::Operator(Right::OperatorRead)));
+        check("DELETE", "/v1/conversations/7", Some(Class::Own(Own::About(CONVERSATION))));
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn a_finished_call_is_not_admitted_again_after_a_mark_and_a_reload() {
         };
         for effect in journal.settle(&call(&id), report, None, NOW).effects {
             match effect {
-                Effect::Mark(made, spent) => mark = Some((made, spent)),
+                Effect::Mark(made, spent, _) => mark = Some((made, spent)),
                 Effect::Finish(_, entry) => earlier.push(entry),
                 _ => {}
             }

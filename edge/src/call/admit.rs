@@ -1,5 +1,6 @@
 //! (2) Whether the call may begin.
 
+use meter::apart::{self, Named, Said};
 use meter::credential::Sender;
 use meter::entry::Hash;
 use meter::ids::{AccountId, CallId};
@@ -10,7 +11,7 @@ use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Asked, BODY_BYTES_MAX, Parts, SubjectKind, Wanted};
 use meter::route::{Dialect, Operation, Provider};
-use meter::wire::command::{CommandDoc, KeptReplyDoc, ReplyDoc};
+use meter::wire::command::{AdmitDoc, CommandDoc, KeptReplyDoc, ReplyDoc};
 use worker::js_sys::Uint8Array;
 use worker::web_sys::Request;
 
@@ -44,6 +45,8 @@ pub(super) struct Admitted {
     pub(super) rate: Option<Rate>,
     /// The Dify app that it goes to; it goes to Coze where there is none.
     pub(super) app: Option<App>,
+    /// What is put in front of the names of the account's users; nothing when they go up as they come.
+    pub(super) user_prefix: Option<String>,
     /// Who pays, and as whom the call goes upstream.
     pub(super) account: AccountId,
     sender: Sender,
@@ -87,20 +90,35 @@ pub(super) async fn admit(
     let bytes = body.to_vec();
     let Arrived { path, query, .. } = arrived;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
-    let wanted = match arrived.app() {
-        Some(app) => Wanted::Work(Asked::new(operation, SubjectKind::App, app.subject()?)),
-        None => request::read(operation, Parts { path, query, body: &bytes })?,
+    let parts = Parts { path, query, body: &bytes };
+    let (wanted, said) = match arrived.app() {
+        // Dify's users and works are kept apart by what the door has made of the request.
+        Some(app) => {
+            let asked = Asked::new(operation, SubjectKind::App, app.subject()?);
+            (Wanted::Work(asked), Said::default())
+        }
+        None => {
+            let named = if operation.takes_form() { Parts { body: &[], ..parts } } else { parts };
+            (request::read(operation, parts)?, apart::read(named)?)
+        }
     };
     match wanted {
         Wanted::Work(asked) => {
             caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
             let attempt = attempt(arrived, &caller, &bytes)?;
-            hold(arrived, caller, asked, attempt, journal, body).await
+            let mut entered = hold(arrived, caller, asked, attempt, &said, journal, body).await?;
+            if let Entered::Admitted(admitted) = &mut entered
+                && let Some(sent) = with_users(&bytes, &said, admitted.user_prefix.as_deref())
+            {
+                admitted.body = sent;
+            }
+            Ok(entered)
         }
         Wanted::Continuation { chat } => {
             let (account, key) = (caller.account.to_string(), caller.key.to_string());
-            let command = CommandDoc::GoOn { account, key, chat: chat.to_string() };
-            let (call, sender) = match journal.command(&command).await {
+            let names = said.names.iter().map(Into::into).collect();
+            let command = CommandDoc::GoOn { account, key, chat: chat.to_string(), names };
+            let (call, sender) = match journal.command_about(&command).await {
                 Ok(ReplyDoc::GoesOn { call, sender }) => (call, sender),
                 reply => return Err(refused(reply)),
             };
@@ -115,6 +133,7 @@ pub(super) async fn admit(
                 stamped: false,
                 rate: None,
                 app: None,
+                user_prefix: None,
                 account: caller.account,
                 sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
             }))
@@ -127,6 +146,7 @@ async fn hold(
     caller: Caller,
     asked: Asked,
     attempt: Option<Attempt>,
+    said: &Said,
     journal: Handle,
     body: Uint8Array,
 ) -> Result<Entered, Failure> {
@@ -143,8 +163,8 @@ async fn hold(
         attempt,
         session,
     };
-    match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { rate, sender, balance_events, .. }) => {
+    match journal.command_about(&admit_command(&admission, &said.names)).await {
+        Ok(ReplyDoc::Admitted { rate, sender, balance_events, keeps_user_ids, .. }) => {
             Ok(Entered::Admitted(Admitted {
                 call,
                 dialect,
@@ -155,6 +175,7 @@ async fn hold(
                 stamped: false,
                 rate: rate.map(Into::into),
                 app: arrived.app().cloned(),
+                user_prefix: (!keeps_user_ids).then(|| apart::user_prefix(&account)),
                 account,
                 sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
             }))
@@ -169,11 +190,18 @@ async fn hold(
     }
 }
 
+/// What asks the journal to let a call in, all of whose names have to be the account's.
+fn admit_command(admission: &Admission, names: &[Named]) -> CommandDoc {
+    let names = names.iter().map(Into::into).collect();
+    CommandDoc::Admit(AdmitDoc { names, ..admission.into() })
+}
+
 /// Has the journal hold a call that is not a request of its own: one of a socket's many.
 pub(super) async fn hold_for(
     journal: &Handle,
     caller: &Caller,
     asked: &Asked,
+    names: &[Named],
     call: CallId,
 ) -> Result<Admitted, Failure> {
     let admission = Admission {
@@ -185,8 +213,8 @@ pub(super) async fn hold_for(
         attempt: None,
         session: caller.session.clone(),
     };
-    match journal.command(&CommandDoc::Admit((&admission).into())).await {
-        Ok(ReplyDoc::Admitted { sender, .. }) => Ok(Admitted {
+    match journal.command_about(&admit_command(&admission, names)).await {
+        Ok(ReplyDoc::Admitted { sender, keeps_user_ids, .. }) => Ok(Admitted {
             call,
             dialect: asked.operation.dialect(),
             journal: journal.clone(),
@@ -196,6 +224,7 @@ pub(super) async fn hold_for(
             stamped: false,
             rate: None,
             app: None,
+            user_prefix: (!keeps_user_ids).then(|| apart::user_prefix(&caller.account)),
             account: caller.account.clone(),
             sender: (&sender).try_into().map_err(|_| Reason::Internal)?,
         }),
@@ -227,23 +256,51 @@ fn attempt(arrived: &Arrived, caller: &Caller, body: &[u8]) -> Result<Option<Att
     Ok(Some(Attempt { key, request }))
 }
 
-/// Asks the journal whether the key may be used for a call that is not metered, and gives what that is
-/// sent with.
-pub(super) async fn enter(arrived: &Arrived, caller: &Caller) -> Result<Authorization, Failure> {
+/// Asks the journal whether the key may be used for a call that is not metered and names these things, and
+/// gives what that is sent with, and what is put in front of the names of the account's users.
+pub(super) async fn enter(
+    arrived: &Arrived,
+    caller: &Caller,
+    names: &[Named],
+) -> Result<(Authorization, Option<String>), Failure> {
     let journal = Handle::of(&arrived.env, &caller.journal)?;
-    let (account, key) = (caller.account.to_string(), caller.key.to_string());
-    match journal.command(&CommandDoc::Enter { account, key }).await {
-        Ok(ReplyDoc::Ok { sender }) => {
+    match journal.command_about(&enter_command(caller, names)).await {
+        Ok(ReplyDoc::Ok { sender, keeps_user_ids }) => {
             let sender = Sender::try_from(&sender).map_err(|_| Reason::Internal)?;
             let sender = Sender { session: caller.session.clone(), ..sender };
             let Arrived { env, config, .. } = arrived;
-            match arrived.app() {
-                Some(app) => Ok(app.authorization()),
-                None => Ok(credential::of(env, config, &caller.account, &sender).await?),
-            }
+            let authorization = match arrived.app() {
+                Some(app) => app.authorization(),
+                None => credential::of(env, config, &caller.account, &sender).await?,
+            };
+            let prefix = (!keeps_user_ids).then(|| apart::user_prefix(&caller.account));
+            Ok((authorization, prefix))
         }
         reply => Err(refused(reply)),
     }
+}
+
+/// The body with the account in front of its users' names; `None` when it goes up as it came.
+pub(super) fn with_users(body: &[u8], said: &Said, prefix: Option<&str>) -> Option<Uint8Array> {
+    let prefix = prefix.filter(|_| !said.users.is_empty())?;
+    Some(Uint8Array::from(&*apart::with_users(body, &said.users, prefix)))
+}
+
+/// Refuses when one of these things is not the account's.
+pub(super) async fn check_names(
+    journal: &Handle,
+    caller: &Caller,
+    names: &[Named],
+) -> Result<(), Failure> {
+    match journal.command_about(&enter_command(caller, names)).await {
+        Ok(ReplyDoc::Ok { .. }) => Ok(()),
+        reply => Err(refused(reply)),
+    }
+}
+
+fn enter_command(caller: &Caller, names: &[Named]) -> CommandDoc {
+    let (account, key) = (caller.account.to_string(), caller.key.to_string());
+    CommandDoc::Enter { account, key, names: names.iter().map(Into::into).collect() }
 }
 
 /// The failure behind an answer that does not let the call in.

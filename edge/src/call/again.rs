@@ -27,7 +27,7 @@ use super::{Arrived, admit, authenticate, forward};
 /// Passes the events on.
 pub(crate) async fn events(arrived: Arrived, context: &Rc<Context>) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
-    let authorization = admit::enter(&arrived, &caller).await?;
+    let (authorization, _) = admit::enter(&arrived, &caller, &[]).await?;
     let up = arrived.up()?;
     up.authorize(&authorization)?;
     let answer = forward::pass(&up, &arrived.request).await?;

@@ -6,6 +6,7 @@ use meter::key::Caller;
 use meter::route::FollowUp;
 use meter::usage::{Stage, coze_chat, coze_workflow, dify};
 use meter::wire::command::CommandDoc;
+use worker::js_sys::Uint8Array;
 use worker::web_sys::Response;
 
 use crate::credential::Authorization;
@@ -21,11 +22,13 @@ pub(super) async fn follow(
     arrived: &Arrived,
     caller: &Caller,
     authorization: &Authorization,
+    body: &Uint8Array,
     what: FollowUp,
 ) -> Result<Response, Failure> {
-    let Arrived { request, env, path, query, call, .. } = arrived;
+    let Arrived { env, path, query, call, .. } = arrived;
     let app = arrived.app().map_or("", |app| app.name.as_str());
-    let question = [app, path.as_str(), query].concat();
+    let said = String::from_utf8_lossy(&body.to_vec()).into_owned();
+    let question = [app, path.as_str(), query, "\n", &said].concat();
     let asked = Asked { account: caller.account.clone(), question };
     if let Some(answer) = memory::recall(&asked, platform::now()) {
         // What it says was taken in when it was new.
@@ -34,7 +37,10 @@ pub(super) async fn follow(
     }
     let up = arrived.up()?;
     up.authorize(authorization)?;
-    let answer = forward::pass(&up, request).await?;
+    if body.length() > 0 {
+        up.says_json()?;
+    }
+    let answer = forward::send_read(&up, body).await?;
     let bytes = forward::bytes(&answer).await?;
     let body = bytes.to_vec();
     let status = answer.status();

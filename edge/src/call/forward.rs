@@ -23,6 +23,8 @@ use crate::config::Config;
 use crate::credential::{self, Authorization};
 use crate::platform;
 
+use super::tap::Kind;
+
 /// Largest reply that is read as a whole. A workflow takes 20 MB in (contract §1.4), and what it puts out
 /// has to fit beside it in the 128 MB of an isolate.
 const REPLY_BYTES_MAX: usize = 32 << 20;
@@ -71,6 +73,15 @@ impl Up {
         Ok(self.headers.set("authorization", &authorization.header())?)
     }
 
+    /// Says that the body is JSON, as which it was read: upstream must not read it as a form.
+    pub(super) fn says_json(&self) -> Result<()> {
+        let said = self.headers.get("content-type")?.unwrap_or_default();
+        if Kind::of(&said) == Kind::Json {
+            return Ok(());
+        }
+        Ok(self.headers.set("content-type", "application/json")?)
+    }
+
     fn init(&self) -> RequestInit {
         let init = RequestInit::new();
         init.set_method(&self.method);
@@ -85,6 +96,15 @@ pub(super) async fn send(up: &Up, body: &Uint8Array) -> Result<Response> {
     let init = up.init();
     // The platform takes no body for a GET, not even an empty one.
     if up.method != "GET" {
+        init.set_body(body);
+    }
+    platform::fetch(&up.url, &init).await
+}
+
+/// Sends a request whose body was read, when it has one.
+pub(super) async fn send_read(up: &Up, body: &Uint8Array) -> Result<Response> {
+    let init = up.init();
+    if body.length() > 0 {
         init.set_body(body);
     }
     platform::fetch(&up.url, &init).await

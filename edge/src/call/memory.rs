@@ -33,7 +33,7 @@ pub(super) struct Answer {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) account: AccountId,
-    /// Path and query.
+    /// Path, query and body.
     pub(super) question: String,
 }
 

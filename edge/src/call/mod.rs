@@ -2,7 +2,7 @@
 //!
 //! A billable call goes through all five steps, each handing a typed value to the next:
 //! authenticate → admit → forward → tap → settle. A follow-up and a free call are authenticated, let
-//! in, forwarded, and not held.
+//! in, forwarded, and not held. Whatever a request names has to be the account's (`meter::apart`).
 
 mod authenticate;
 mod admit;
@@ -12,6 +12,7 @@ mod translate;
 mod notice;
 mod settle;
 mod follow;
+mod own;
 mod memory;
 mod owner;
 mod again;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 
 use meter::credential::is_refused;
 use meter::ids::CallId;
-use meter::route::{FollowUp, Operation, Provider};
+use meter::route::{FollowUp, Operation, Provider, Right};
 use meter::stamp::Stamp;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::Uint8Array;
@@ -39,6 +40,7 @@ pub(crate) use admit::read_body;
 pub(crate) use again::events;
 pub(crate) use authenticate::{address_of, authenticate, verify};
 pub(crate) use forward::ask;
+pub(crate) use own::own;
 pub(crate) use owner::check as check_owner;
 pub(crate) use socket::socket;
 
@@ -147,6 +149,9 @@ async fn carry(
         }
     };
     up.authorize(&authorization)?;
+    if !operation.takes_form() {
+        up.says_json()?;
+    }
     // (3) forward, (4) tap, (5) settle.
     if arrived.config.stamps_calls && operation.takes_stamp() {
         up.stamp(&Stamp { account, call: admitted.call.clone() })?;
@@ -170,8 +175,10 @@ async fn carry(
 /// A call about earlier work.
 pub(crate) async fn follow_up(arrived: Arrived, what: FollowUp) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
-    let authorization = admit::enter(&arrived, &caller).await?;
-    follow::follow(&arrived, &caller, &authorization, what).await
+    let body = read_body(&arrived.request).await?;
+    let said = own::said(&arrived, &body.to_vec(), what.about())?;
+    let (authorization, _) = admit::enter(&arrived, &caller, &said.names).await?;
+    follow::follow(&arrived, &caller, &authorization, &body, what).await
 }
 
 /// A reply's body, as bytes.
@@ -179,10 +186,13 @@ pub(crate) async fn bytes_of(reply: &Response) -> Result<Vec<u8>, Failure> {
     Ok(forward::bytes(reply).await?.to_vec())
 }
 
-/// A call that costs nothing.
-pub(crate) async fn free(arrived: Arrived) -> Result<Response, Failure> {
+/// A call that costs nothing and is about what is everybody's; with a right, about what is the operator's.
+pub(crate) async fn free(arrived: Arrived, right: Option<Right>) -> Result<Response, Failure> {
     let caller = authenticate(&arrived.request, &arrived.config)?;
-    let authorization = admit::enter(&arrived, &caller).await?;
+    if let Some(right) = right {
+        caller.check_right(right)?;
+    }
+    let (authorization, _) = admit::enter(&arrived, &caller, &[]).await?;
     let up = arrived.up()?;
     up.authorize(&authorization)?;
     let answer = match arrived.dify.as_ref().and_then(|to| to.body.as_ref()) {

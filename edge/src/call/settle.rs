@@ -47,6 +47,16 @@ pub(super) async fn note(admitted: &Admitted, ids: WorkIds) {
     }
 }
 
+/// Tells which ids the caller sees while the reply comes. Nothing is stored, so what is lost here is told by
+/// the note or the settlement.
+pub(super) async fn sight(admitted: &Admitted, ids: WorkIds) {
+    let call = admitted.call.to_string();
+    let command = CommandDoc::Sight { call: call.clone(), ids: (&ids).into() };
+    if admitted.journal.command(&command).await.is_err() {
+        log::warn("sight_lost", Some(&call), "the journal did not answer");
+    }
+}
+
 /// Lets a call go for which no work began.
 pub(super) async fn release(admitted: &Admitted, status: Option<u16>) {
     let observed = Observed { stage: Stage::Failed, ..Observed::nothing() };

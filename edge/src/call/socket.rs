@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
-use meter::ids::UpstreamId;
+use meter::apart::{self, Named};
+use meter::ids::{CallId, UpstreamId};
 use meter::journal::Report;
 use meter::key::{self, Caller};
 use meter::refusal::{Reason, Refusal};
@@ -58,8 +59,9 @@ pub(crate) async fn socket(
     };
     caller.check_scope(operation.name(), Some(asked.subject.id.as_str()))?;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
+    let said = apart::read(parts)?;
     let holder = Holder { caller, asked, journal };
-    let ahead = holder.hold(arrived.call.clone()).await?;
+    let ahead = holder.hold(&said.names, arrived.call.clone()).await?;
     let query = without_key(&arrived.query);
     let up = forward::Up::of_socket(&arrived.request, &arrived.config, &arrived.path, &query)?;
     let authorization = ahead.authorization(&arrived).await;
@@ -132,8 +134,8 @@ struct Holder {
 }
 
 impl Holder {
-    async fn hold(&self, call: meter::ids::CallId) -> Result<Admitted, Failure> {
-        admit::hold_for(&self.journal, &self.caller, &self.asked, call).await
+    async fn hold(&self, names: &[Named], call: CallId) -> Result<Admitted, Failure> {
+        admit::hold_for(&self.journal, &self.caller, &self.asked, names, call).await
     }
 }
 
@@ -145,6 +147,8 @@ struct Carried {
     /// The calls of the chats that run.
     running: BTreeMap<UpstreamId, Admitted>,
     subscriptions: Subscriptions,
+    /// What is put in front of the names of the account's users.
+    user_prefix: Option<String>,
 }
 
 /// Whether the connection goes on after a frame.
@@ -156,7 +160,8 @@ enum Next {
 impl Carried {
     fn new(holder: Holder, ahead: Admitted) -> Self {
         let (running, subscriptions) = (BTreeMap::new(), Subscriptions::new());
-        Self { holder, ahead: Some(ahead), running, subscriptions }
+        let user_prefix = ahead.user_prefix.clone();
+        Self { holder, ahead: Some(ahead), running, subscriptions, user_prefix }
     }
 
     fn is_chat(&self) -> bool {
@@ -170,12 +175,19 @@ impl Carried {
         loop {
             match select(from_caller.next(), from_upstream.next()).await {
                 Either::Left((Some(Ok(WebsocketEvent::Message(message))), _)) => {
-                    match message.text() {
-                        Some(text) => {
-                            let extended = self.subscriptions.extend(&text);
-                            up.send_with_str(extended.as_deref().unwrap_or(&text))?;
+                    let going_up = match message.text() {
+                        Some(text) if self.is_chat() => self.going_up(text).await,
+                        Some(text) => Ok(text),
+                        // Upstream's frames are text, and it might take bytes for it.
+                        None if self.is_chat() => Err(no_text()),
+                        None => {
+                            up.send_with_bytes(message.bytes().unwrap_or_default())?;
+                            continue;
                         }
-                        None => up.send_with_bytes(message.bytes().unwrap_or_default())?,
+                    };
+                    match going_up {
+                        Ok(text) => up.send_with_str(text)?,
+                        Err(refusal) => return end_refused(down, up, &refusal),
                     }
                 }
                 Either::Right((Some(Ok(WebsocketEvent::Message(message))), _)) => {
@@ -187,11 +199,7 @@ impl Carried {
                         down.send_with_str(&text)?;
                     }
                     if let Next::Refused(refusal) = self.meter(&text).await {
-                        let reason = refusal.reason.code();
-                        down.send_with_str(refused_frame(&refusal))?;
-                        down.close(Some(CLOSE_POLICY), Some(reason))?;
-                        up.close(Some(CLOSE_POLICY), Some(reason))?;
-                        return Ok(());
+                        return end_refused(down, up, &refusal);
                     }
                 }
                 Either::Left((Some(Ok(WebsocketEvent::Close(close))), _)) => {
@@ -212,6 +220,27 @@ impl Carried {
                 Either::Right((None, _)) => return close_other(down, 1000, ""),
             }
         }
+    }
+
+    /// A caller's frame as it goes up, when all that it names is the account's.
+    async fn going_up(&mut self, frame: String) -> Result<String, Refusal> {
+        let said = apart::in_frame(&frame)?;
+        if !said.names.is_empty() {
+            let Holder { caller, journal, .. } = &self.holder;
+            match admit::check_names(journal, caller, &said.names).await {
+                Ok(()) => {}
+                Err(Failure::Refused(refusal)) => return Err(refusal),
+                Err(Failure::Broken(_)) => return Err(Reason::Internal.into()),
+            }
+        }
+        let frame = match &self.user_prefix {
+            Some(prefix) if !said.users.is_empty() => {
+                let sent = apart::with_users(frame.as_bytes(), &said.users, prefix);
+                String::from_utf8(sent).map_err(|_| Reason::Internal)?
+            }
+            _ => frame,
+        };
+        Ok(self.subscriptions.extend(&frame).unwrap_or(frame))
     }
 
     /// Reads one of upstream's frames for what it says of a chat.
@@ -251,7 +280,7 @@ impl Carried {
         if self.running.len() >= CHATS_MAX {
             return Next::Refused(Reason::JournalFull.into());
         }
-        match self.holder.hold(platform::new_call_id()).await {
+        match self.holder.hold(&[], platform::new_call_id()).await {
             Ok(call) => {
                 self.ahead = Some(call);
                 Next::GoesOn
@@ -280,6 +309,18 @@ impl Carried {
             settle::settle(&ahead, &report, None).await;
         }
     }
+}
+
+fn no_text() -> Refusal {
+    Refusal::with_detail(Reason::BodyInvalid, "a frame that is no text")
+}
+
+/// Ends a connection on both sides, and says why on the caller's.
+fn end_refused(down: &WebSocket, up: &WebSocket, refusal: &Refusal) -> worker::Result<()> {
+    let reason = refusal.reason.code();
+    down.send_with_str(refused_frame(refusal))?;
+    down.close(Some(CLOSE_POLICY), Some(reason))?;
+    up.close(Some(CLOSE_POLICY), Some(reason))
 }
 
 /// The refusal as a frame, in the form of Coze's own error event (contract §5.4).

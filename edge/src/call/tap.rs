@@ -34,6 +34,10 @@ use super::{forward, notice, settle};
 /// How often a call that goes on gives a sign of life, once its ids were noted.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
+/// How long a stream goes on before the journal hears which ids its caller sees. Until then somebody who names
+/// one of them is asked to wait (`journal::handle`), and a stream that is over by then is settled.
+const SIGHT_AFTER: Duration = Duration::from_millis(250);
+
 /// Gives the caller upstream's reply, and sees to it that the call is settled.
 pub(super) async fn tap(
     admitted: Admitted,
@@ -170,6 +174,14 @@ fn stream(
     reply::respond(status, &headers, Body::Stream(Some(&for_caller)))
 }
 
+/// Whether the journal has heard of a stream's ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Later,
+    Due,
+    Told,
+}
+
 /// Reads the copy to its end, noting the work's ids when it takes longer than `note_after`; when that is
 /// zero, as soon as there are any. `on_event` is shown each event as well.
 pub(super) async fn read_copy(
@@ -187,7 +199,13 @@ pub(super) async fn read_copy(
     let reader = body::reader(copy);
     let mut owned = Owned::nothing();
     let mut is_noted = !note_after.is_zero();
-    let mut note_in = Box::pin(Delay::from(if is_noted { note_after } else { NOTE_EVERY }));
+    let mut sight = if note_after > SIGHT_AFTER { Sight::Later } else { Sight::Told };
+    let first = match (sight, is_noted) {
+        (Sight::Later, _) => SIGHT_AFTER,
+        (_, true) => note_after,
+        (_, false) => NOTE_EVERY,
+    };
+    let mut note_in = Box::pin(Delay::from(first));
     let mut chunk = Box::pin(body::next_chunk(&reader));
     loop {
         // A stream may fall silent for long, so the note does not wait for its next bytes.
@@ -208,10 +226,20 @@ pub(super) async fn read_copy(
                 break;
             }
             Either::Right(((), waiting)) => {
-                settle::note(admitted, reading.ids()).await;
+                let next = if sight == Sight::Later {
+                    sight = Sight::Due;
+                    note_after.saturating_sub(SIGHT_AFTER)
+                } else {
+                    settle::note(admitted, reading.ids()).await;
+                    NOTE_EVERY
+                };
                 chunk = waiting;
-                note_in = Box::pin(Delay::from(NOTE_EVERY));
+                note_in = Box::pin(Delay::from(next));
             }
+        }
+        if sight == Sight::Due && reading.goes_on_named() {
+            settle::sight(admitted, reading.ids()).await;
+            sight = Sight::Told;
         }
     }
     parser.finish(|event| take(&mut reading, event));

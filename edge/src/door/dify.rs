@@ -54,7 +54,7 @@ async fn answer(at: AtDoor<'_>, path: &str, query: &str) -> Result<Response, Fai
         Class::Billable(operation) => call::billable(arrived, operation, context).await,
         Class::Run => call::follow_up(arrived, FollowUp::DifyRun).await,
         Class::Events => call::events(arrived, context).await,
-        Class::Stop | Class::Free => call::free(arrived).await,
+        Class::Stop | Class::Free => call::free(arrived, None).await,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use meter::door::facade::{self, Person};
 use meter::door::{Translation, Voice};
-use meter::route::Operation;
+use meter::route::{Kind, Operation, Own};
 use worker::Url;
 use worker::web_sys::{Headers, Request, Response};
 
@@ -114,7 +114,7 @@ async fn history(at: AtDoor<'_>) -> Result<Response, Failure> {
     };
     let query = format!("?conversation_id={conversation}");
     let arrived = at.posted(config, MESSAGES_PATH, query, facade::question(), None)?;
-    let listed = call::free(arrived).await?;
+    let listed = call::own(arrived, Own::About(&[Kind::Conversation])).await?;
     let body = super::body_of(&listed).await?;
     let page = facade::history(&conversation, listed.status(), &body);
     Ok(reply::of_door(&page, &listed.headers(), &call)?)

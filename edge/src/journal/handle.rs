@@ -3,6 +3,8 @@
 //! A remote procedure call costs about two thirds of a `fetch` to the same object, so that is what it is.
 //! Commands and replies are JSON text: one string each way is the cheapest thing to carry over.
 
+use std::time::Duration;
+
 use meter::ids::JournalName;
 use meter::refusal::{Reason, Refusal};
 use meter::wire::command::{CommandDoc, ReplyDoc};
@@ -10,12 +12,22 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::js_sys::Promise;
 use worker::js_sys::futures::JsFuture;
-use worker::{Env, Error, Result};
+use worker::{Delay, Env, Error, Result};
 
 use crate::log;
 
 /// The binding of the objects' namespace.
 const BINDING: &str = "JOURNAL";
+
+/// How long it is waited between two questions about something that may be under way: together longer than
+/// it takes until a stream's ids are told.
+const NOT_YET_WAITS: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
 
 #[wasm_bindgen]
 extern "C" {
@@ -50,6 +62,24 @@ impl Handle {
         self.try_command(command).await.map_err(|error| {
             log::error("journal_unreachable", None, &error.to_string());
             Refusal::from(Reason::JournalUnreachable)
+        })
+    }
+
+    /// The same for a request that names things: while the journal says that what is named may be under way,
+    /// it is asked again. A caller sees what upstream made before the journal hears of it.
+    pub(crate) async fn command_about(
+        &self,
+        command: &CommandDoc,
+    ) -> std::result::Result<ReplyDoc, Refusal> {
+        for wait in NOT_YET_WAITS {
+            match self.command(command).await {
+                Ok(ReplyDoc::NotYet(_)) => Delay::from(wait).await,
+                reply => return reply,
+            }
+        }
+        Ok(match self.command(command).await? {
+            ReplyDoc::NotYet(refusal) => ReplyDoc::Refused(refusal),
+            reply => reply,
         })
     }
 

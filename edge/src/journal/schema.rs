@@ -62,6 +62,22 @@ const MIGRATIONS: &[&[&str]] = &[
         "CREATE TABLE redeemed (statement TEXT PRIMARY KEY, until_ms INTEGER NOT NULL)
          STRICT, WITHOUT ROWID",
     ],
+    &[
+        // Whose a conversation or a file is; `name` is account, kind and id.
+        "CREATE TABLE owned (name TEXT PRIMARY KEY, kept_at_ms INTEGER NOT NULL)
+         STRICT, WITHOUT ROWID",
+        // The prints of the chats and runs that a mark closes; null for a mark from before.
+        "ALTER TABLE mark ADD COLUMN works TEXT",
+        // Conversations from before: of the calls that are kept, and of the people at a door.
+        "INSERT OR IGNORE INTO owned (name, kept_at_ms)
+         SELECT json_extract(doc, '$.account') || '/conversation/'
+                || json_extract(doc, '$.conversation_id'),
+                json_extract(doc, '$.admitted_at_ms')
+         FROM call WHERE json_extract(doc, '$.conversation_id') IS NOT NULL",
+        "INSERT OR IGNORE INTO owned (name, kept_at_ms)
+         SELECT substr(name, 1, instr(name, '/') - 1) || '/conversation/' || value, kept_at_ms
+         FROM memo WHERE name LIKE '%/chat/%'",
+    ],
 ];
 
 /// Brings the store to the newest version. A store that exists already costs one read.

@@ -1,7 +1,8 @@
 //! The store, as a journal's desk uses it.
 
 use meter::entry::Hash;
-use meter::journal::{Effect, IdempotencyKey, Kept, MemoName};
+use meter::ids::{AccountId, UpstreamId};
+use meter::journal::{Effect, IdempotencyKey, Kept, MemoName, OwnedName, Rows};
 use meter::oauth::Redemption;
 use meter::time::UnixMs;
 use meter::wire::desk::Storage;
@@ -26,7 +27,7 @@ impl<S: Sql> Storage for Store<S> {
         self.page(ack, limit)
     }
 
-    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), SqlError> {
+    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<u64, SqlError> {
         self.clear_up(ack, now)
     }
 
@@ -44,6 +45,27 @@ impl<S: Sql> Storage for Store<S> {
 
     fn forget_memos(&self, now: UnixMs) -> Result<(), SqlError> {
         self.forget_memos(now)
+    }
+
+    fn owned_at(&self, name: &OwnedName, now: UnixMs) -> Result<Option<UnixMs>, SqlError> {
+        self.owned_at(name, now)
+    }
+
+    fn keep_owned(&self, name: &OwnedName, now: UnixMs) -> Result<(), SqlError> {
+        self.keep_owned(name, now)
+    }
+
+    fn made_in(
+        &self,
+        rows: Rows,
+        account: &AccountId,
+        work: &UpstreamId,
+    ) -> Result<bool, SqlError> {
+        self.made_in(rows, account, work)
+    }
+
+    fn forget_owned(&self, behind: Option<&str>, now: UnixMs) -> Result<Option<String>, SqlError> {
+        self.forget_owned(behind, now)
     }
 
     fn keep_registered(&self, keys: &[RegisteredKeyDoc]) -> Result<(), SqlError> {

@@ -1,13 +1,14 @@
 //! The journal's rows: effects in, state out.
 
 mod memo;
+mod owned;
 
 use meter::account::Account;
 use meter::entry::{Entry, Tail};
 use meter::ids::{AccountId, Epoch};
 use meter::journal::{
-    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, RECENT_MAX, Spent,
-    SpentToday, Stored,
+    CallNo, Effect, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, KeptReply, Mark, Prints, RECENT_MAX,
+    Spent, SpentToday, Stored,
 };
 use meter::money::Nanos;
 use meter::price::PriceBook;
@@ -65,6 +66,7 @@ impl<S: Sql> Store<S> {
             holds: Vec::new(),
             earlier: Vec::new(),
             entries: Vec::new(),
+            closed: self.closed()?,
         };
         for row in self.sql.run("SELECT key_id FROM revoked_key", &[])? {
             let key = text(row.first())?;
@@ -128,7 +130,7 @@ impl<S: Sql> Store<S> {
                 let values = [number(entry.tail.seq)?, doc, number(*call_no)?];
                 self.sql.run("UPDATE call SET seq = ?, doc = ? WHERE call_no = ?", &values)?;
             }
-            Effect::Mark(mark, spent) => self.keep_mark(mark, spent, now)?,
+            Effect::Mark(mark, spent, prints) => self.keep_mark(mark, spent, prints, now)?,
             Effect::SaveKey(Kept { key, request, call, used_at, reply: _ }) => {
                 let values = [
                     Value::Text(key.to_string()),
@@ -181,6 +183,7 @@ impl<S: Sql> Store<S> {
         &self,
         mark: &Mark,
         spent: &[(AccountId, Spent)],
+        prints: &Prints,
         now: UnixMs,
     ) -> Result<(), SqlError> {
         let Mark { tail: Tail { seq, total, hash }, low, high } = mark;
@@ -191,9 +194,10 @@ impl<S: Sql> Store<S> {
             number(*low)?,
             number(*high)?,
             number(now.get())?,
+            Value::Text(prints.to_text()),
         ];
-        let insert = "INSERT INTO mark (seq, total_nanos, hash, low, high, made_at_ms)
-                      VALUES (?, ?, ?, ?, ?, ?)";
+        let insert = "INSERT INTO mark (seq, total_nanos, hash, low, high, made_at_ms, works)
+                      VALUES (?, ?, ?, ?, ?, ?, ?)";
         self.sql.run(insert, &values)?;
         for (account, spent) in spent {
             let Spent { ever, today } = spent;
@@ -229,24 +233,25 @@ impl<S: Sql> Store<S> {
         rows.iter().map(|row| document(text(row.first())?)).collect()
     }
 
-    /// Deletes some of the calls that were posted and are old enough, oldest first.
+    /// Deletes some of the calls that were posted and are old enough, oldest first. Gives the entry of the
+    /// oldest mark that is left; zero when none was deleted.
     ///
     /// All calls below a mark's `low` were finished when it was made, so the newest old mark that was
     /// posted whole says which rows may go.
-    pub(super) fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), SqlError> {
+    pub(super) fn clear_up(&self, ack: u64, now: UnixMs) -> Result<u64, SqlError> {
         let before = now.get().saturating_sub(KEEP_MS);
         let old = "SELECT seq, low FROM mark WHERE seq <= ? AND made_at_ms <= ?
                    ORDER BY seq DESC LIMIT 1";
         let rows = self.sql.run(old, &[number(ack)?, number(before)?])?;
-        let Some([seq, low]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
+        let Some([seq, low]) = rows.first().map(Vec::as_slice) else { return Ok(0) };
         let first = self.sql.run("SELECT MIN(call_no) FROM call", &[])?;
         let Some(Value::Integer(first)) = first.first().and_then(|row| row.first()).cloned() else {
-            return Ok(());
+            return Ok(0);
         };
         let end = integer(Some(low))?.min(first.saturating_add(DELETE_ROWS_MAX));
         self.sql.run("DELETE FROM call WHERE call_no < ?", &[Value::Integer(end)])?;
         self.sql.run("DELETE FROM mark WHERE seq < ?", std::slice::from_ref(seq))?;
-        Ok(())
+        unsigned(Some(seq))
     }
 
     /// What is known of an idempotency key.

@@ -6,6 +6,8 @@ mod native;
 mod desk;
 #[path = "store_tests/registered.rs"]
 mod registered;
+#[path = "store_tests/owned.rs"]
+mod owned;
 
 use meter::account::{Account, Overdraft};
 use meter::entry::Hash;

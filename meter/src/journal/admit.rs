@@ -215,7 +215,8 @@ impl Journal {
         self.tallies.open(&hold);
         self.by_call.insert(hold.call.clone(), hold.call_no);
         self.index_work(hold.call_no, &hold.ids);
-        self.open.insert(hold.call_no, Open { hold, seen_at, asked: 0, ask_at: None });
+        let open = Open { hold, seen_at, asked: 0, ask_at: None, sighted: WorkIds::default() };
+        self.open.insert(open.hold.call_no, open);
     }
 
     /// The account's oldest open call that has this work.

@@ -257,7 +257,7 @@ impl Journal {
         now: UnixMs,
     ) -> Decision<Settled> {
         let Some(open) = self.open.get(&no) else { return Decision::unchanged(Settled::Unknown) };
-        let hold = open.hold.clone();
+        let Open { hold, sighted, .. } = open.clone();
         let charge = match ending {
             Ending::Settled => hold.terms.charge(hold.asked.units, &reading),
             Ending::Released | Ending::Expired => Ok(Nanos::ZERO),
@@ -279,7 +279,7 @@ impl Journal {
             code: observed.code,
             reading,
             usage_fell: observed.usage_fell,
-            ids: hold.ids.or(observed.ids.clone()),
+            ids: hold.ids.or(observed.ids.clone()).or(sighted),
             amount,
         };
         let Ok(entry) = Entry::chain(facts, &self.tail) else {
@@ -317,14 +317,15 @@ impl Journal {
 
     /// Takes a finished call out of what is running.
     fn close_hold(&mut self, no: CallNo) {
-        let Some(Open { hold, .. }) = self.open.remove(&no) else { return };
+        let Some(Open { hold, sighted, .. }) = self.open.remove(&no) else { return };
         if let Some(standing) = self.standings.get_mut(&hold.account) {
             // What was added when the hold was opened is taken away again.
             standing.held = standing.held.minus(hold.amount).unwrap_or_default();
         }
         self.tallies.close(&hold);
         self.by_call.remove(&hold.call);
-        for id in [&hold.ids.chat, &hold.ids.execution].into_iter().flatten() {
+        let ids = [&hold.ids, &sighted].into_iter();
+        for id in ids.flat_map(|ids| [&ids.chat, &ids.execution]).flatten() {
             let left = self.by_work.get_mut(id).map(|calls| {
                 calls.remove(&no);
                 calls.len()
@@ -346,13 +347,13 @@ impl Journal {
         self.tallies.charge(facts, day);
         self.charged_since_mark.insert(facts.account.clone());
         self.recent.remember(facts);
+        self.works.remember(facts);
     }
 
     fn mark_when_due(&mut self, now: UnixMs) -> Option<Effect> {
-        if self.tail.seq < self.marked.saturating_add(MARK_EVERY) {
+        if self.tail.seq < self.marked.tail.seq.saturating_add(MARK_EVERY) {
             return None;
         }
-        self.marked = self.tail.seq;
         let high = self.next_call_no;
         let low = self.open.keys().next().copied().unwrap_or(high);
         let charged = std::mem::take(&mut self.charged_since_mark);
@@ -364,7 +365,10 @@ impl Journal {
             let today = self.tallies.spent_today(&account, now, day);
             spent.push((account, Spent { ever, today }));
         }
-        Some(Effect::Mark(Mark { tail: self.tail, low, high }, spent))
+        let mark = Mark { tail: self.tail, low, high };
+        let prints = self.works.close(&mark, &self.marked);
+        self.marked = mark;
+        Some(Effect::Mark(mark, spent, prints))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::time::UnixMs;
 
 use super::recent::{Recent, Refused};
 use super::tally::Tallies;
+use super::works::{Closed, Works};
 use super::{Hold, Journal, Mark, Spent};
 
 /// What the shell reads back. Everything before the mark is already summed up in it.
@@ -35,6 +36,8 @@ pub struct Stored {
     pub earlier: Vec<Entry>,
     /// The entries behind the mark, by number.
     pub entries: Vec<Entry>,
+    /// What was made before the mark, by the marks that are kept, oldest first.
+    pub closed: Vec<Closed>,
 }
 
 impl Stored {
@@ -50,6 +53,7 @@ impl Stored {
             holds: Vec::new(),
             earlier: Vec::new(),
             entries: Vec::new(),
+            closed: Vec::new(),
         }
     }
 }
@@ -60,8 +64,18 @@ impl Journal {
     /// `next_call_no` is one more than the highest row ever written. Nobody may be left who looks after
     /// the calls that are still open, so those that can be asked about are due at once.
     pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
-        let Stored { mark, accounts, revoked, book, next_book, applied, holds, earlier, entries } =
-            stored;
+        let Stored {
+            mark,
+            accounts,
+            revoked,
+            book,
+            next_book,
+            applied,
+            holds,
+            earlier,
+            entries,
+            closed,
+        } = stored;
         let mut tallies = Tallies::default();
         let standings = accounts.into_iter().map(|(account, spent)| {
             tallies.restore(&account.id, spent.today);
@@ -82,7 +96,8 @@ impl Journal {
             by_work: BTreeMap::new(),
             recent: Recent::default(),
             refused: Refused::default(),
-            marked: mark.tail.seq,
+            works: Works::load(closed),
+            marked: mark,
             charged_since_mark: BTreeSet::new(),
         };
         for entry in &earlier {

@@ -30,8 +30,10 @@ mod legs;
 mod load;
 mod memo;
 mod order;
+mod owned;
 mod recent;
 mod tally;
+mod works;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,9 +60,12 @@ pub use idempotency::{
 pub use load::Stored;
 pub use memo::{MEMO_KEEP_MS, MEMO_NAME_BYTES_MAX, MEMO_VALUE_BYTES_MAX, MemoName};
 pub use order::Order;
+pub use owned::{OWNED_KEEP_MS, OWNED_REFRESH_MS, OwnedName, Whose};
 use recent::{Recent, Refused};
 pub use tally::{KEYS_TODAY_MAX, SpentToday, Today};
 use tally::{Limited, Tallies};
+use works::Works;
+pub use works::{Closed, Prints, Rows};
 
 /// Most calls that may run at once in one journal.
 pub const HOLDS_MAX: usize = 20_000;
@@ -136,6 +141,8 @@ struct Open {
     asked: u32,
     /// When to ask the next one, once the work is known to go on without us.
     ask_at: Option<UnixMs>,
+    /// The ids that the caller has seen while the reply comes, and that no row has yet.
+    sighted: WorkIds,
 }
 
 /// A place in the journal from which memory can be rebuilt, and by which a page is found.
@@ -175,8 +182,9 @@ pub enum Effect {
     UpdateHold(Hold),
     /// The row of a running call becomes an entry.
     Finish(CallNo, Entry),
-    /// A mark, and what each account that was charged since the last one has spent.
-    Mark(Mark, Vec<(AccountId, Spent)>),
+    /// A mark, what each account that was charged since the last one has spent, and the prints of what
+    /// was made meanwhile.
+    Mark(Mark, Vec<(AccountId, Spent)>, Prints),
     /// An idempotency key, at its first use.
     SaveKey(Kept),
     /// The reply that a later use of the key is to get.
@@ -225,7 +233,8 @@ pub struct Journal {
     by_work: BTreeMap<UpstreamId, BTreeSet<CallNo>>,
     recent: Recent,
     refused: Refused,
-    marked: u64,
+    works: Works,
+    marked: Mark,
     charged_since_mark: BTreeSet<AccountId>,
 }
 

@@ -5,10 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::apart::Named;
 use crate::entry::Ending;
 use crate::ids::{AccountId, CallId, KeyId};
 use crate::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use crate::money::Nanos;
+use crate::route::Kind;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::asked::AskedDoc;
@@ -32,6 +34,9 @@ pub enum CommandDoc {
         account: String,
         /// The key.
         key: String,
+        /// What the request names, each of which has to be the account's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<NamedDoc>,
     },
     /// Let a call in.
     Admit(AdmitDoc),
@@ -43,6 +48,23 @@ pub enum CommandDoc {
         key: String,
         /// The chat.
         chat: String,
+        /// What the request names, each of which has to be the account's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<NamedDoc>,
+    },
+    /// These ids of a running call's work are known to its caller. Nothing is stored.
+    Sight {
+        /// The call.
+        call: String,
+        /// Upstream's ids of its work.
+        ids: WorkIdsDoc,
+    },
+    /// The account made this.
+    Own {
+        /// The account.
+        account: String,
+        /// What it made.
+        made: NamedDoc,
     },
     /// A sign of life of a running call, with the ids known by now.
     Note {
@@ -139,6 +161,18 @@ pub struct AdmitDoc {
     pub attempt: Option<AttemptDoc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// What the request names, each of which has to be the account's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<NamedDoc>,
+}
+
+/// Something that a request names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedDoc {
+    /// The stable name of its kind.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
 }
 
 /// A request's idempotency key, as the caller sent it.
@@ -192,6 +226,9 @@ pub enum ReplyDoc {
         /// As whom the account's calls go upstream.
         #[serde(flatten)]
         sender: SenderDoc,
+        /// The names of the account's users go up as they came.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_user_ids: bool,
     },
     /// The call is held.
     Admitted {
@@ -208,6 +245,9 @@ pub enum ReplyDoc {
         /// Every stream of the account ends with what it cost.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         balance_events: bool,
+        /// The names of the account's users go up as they came.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_user_ids: bool,
     },
     /// The call goes on under this id.
     GoesOn {
@@ -233,6 +273,9 @@ pub enum ReplyDoc {
     Explained(ExplainedDoc),
     /// The journal says no.
     Refused(RefusalDoc),
+    /// The journal says no for now: a call runs that may have made what is asked for, and has not said so
+    /// yet.
+    NotYet(RefusalDoc),
     /// The call is finished.
     Finished {
         /// How it ended.
@@ -306,7 +349,24 @@ impl From<&Admission> for AdmitDoc {
             asked: asked.into(),
             attempt,
             session: session.as_ref().map(ToString::to_string),
+            names: Vec::new(),
         }
+    }
+}
+
+impl From<&Named> for NamedDoc {
+    fn from(named: &Named) -> Self {
+        let Named { kind, id } = named;
+        Self { kind: kind.name().to_owned(), id: id.to_string() }
+    }
+}
+
+impl TryFrom<&NamedDoc> for Named {
+    type Error = WireError;
+
+    fn try_from(doc: &NamedDoc) -> Result<Self, WireError> {
+        let NamedDoc { kind, id } = doc;
+        Ok(Self { kind: named("kind", kind, Kind::from_name)?, id: parse("id", id)? })
     }
 }
 
@@ -314,7 +374,7 @@ impl TryFrom<&AdmitDoc> for Admission {
     type Error = WireError;
 
     fn try_from(doc: &AdmitDoc) -> Result<Self, WireError> {
-        let AdmitDoc { call, account, key, limits, asked, attempt, session } = doc;
+        let AdmitDoc { call, account, key, limits, asked, attempt, session, names: _ } = doc;
         let account = parse::<AccountId>("account", account)?;
         let attempt = match attempt {
             None => None,

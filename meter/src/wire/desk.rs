@@ -9,14 +9,16 @@
 //! A page has at most [`PAGE_ENTRIES_MAX`] entries and lists at most [`OPEN_CALLS_MAX`] open calls, and
 //! [`OPEN_UNNAMED_MAX`] further ones without a name.
 
+mod whose;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::entry::Hash;
-use crate::ids::{AccountId, Epoch, IdError, KeyId};
+use crate::ids::{AccountId, Epoch, IdError, KeyId, UpstreamId};
 use crate::journal::{
     Admission, Change, Decision, Effect, Entrance, IdempotencyKey, Journal, Kept, MemoName,
-    Question, Report,
+    OwnedName, Question, Report, Rows,
 };
 use crate::oauth::Redemption;
 use crate::refusal::{Reason, Refusal};
@@ -47,8 +49,9 @@ pub trait Storage {
     fn kept(&self, key: &IdempotencyKey) -> Result<Option<Kept>, Self::Error>;
     /// The entries behind `ack`, in order.
     fn page(&self, ack: u64, limit: u32) -> Result<Vec<EntryDoc>, Self::Error>;
-    /// Deletes some of the calls that were posted and are old enough, oldest first.
-    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), Self::Error>;
+    /// Deletes some of the calls that were posted and are old enough, oldest first. Gives the entry of the
+    /// oldest mark that is left.
+    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<u64, Self::Error>;
     /// Deletes some of the idempotency keys whose time has passed.
     fn forget_keys(&self, now: UnixMs) -> Result<(), Self::Error>;
     /// Keeps a memo in place of the one that had its name. `None` forgets it.
@@ -62,6 +65,24 @@ pub trait Storage {
     fn memo(&self, name: &MemoName, now: UnixMs) -> Result<Option<(String, UnixMs)>, Self::Error>;
     /// Deletes some of the memos whose time has passed.
     fn forget_memos(&self, now: UnixMs) -> Result<(), Self::Error>;
+    /// When a row was written last that says whose this is; `None` when there is none.
+    fn owned_at(&self, name: &OwnedName, now: UnixMs) -> Result<Option<UnixMs>, Self::Error>;
+    /// Keeps whose a thing is.
+    fn keep_owned(&self, name: &OwnedName, now: UnixMs) -> Result<(), Self::Error>;
+    /// Whether one of these rows is a finished call of the account with this chat or run.
+    fn made_in(
+        &self,
+        rows: Rows,
+        account: &AccountId,
+        work: &UpstreamId,
+    ) -> Result<bool, Self::Error>;
+    /// Looks through some of the rows that say whose things are, from behind the one that was looked at
+    /// last, and deletes those whose time has passed. Gives where it stopped; `None` at the end.
+    fn forget_owned(
+        &self,
+        behind: Option<&str>,
+        now: UnixMs,
+    ) -> Result<Option<String>, Self::Error>;
     /// Keeps what the origin says of registered keys.
     fn keep_registered(&self, keys: &[RegisteredKeyDoc]) -> Result<(), Self::Error>;
     /// Every registered key.
@@ -96,12 +117,14 @@ pub struct Desk<S> {
     journal: Journal,
     /// When memos whose time has passed were looked for last.
     forgot_memos_at: UnixMs,
+    /// Up to which row things whose time has passed were looked for.
+    forgot_owned_to: Option<String>,
 }
 
 impl<S: Storage> Desk<S> {
     /// The desk of a journal that was just loaded.
     pub fn new(store: S, epoch: Epoch, journal: Journal, now: UnixMs) -> Self {
-        Self { store, epoch, journal, forgot_memos_at: now }
+        Self { store, epoch, journal, forgot_memos_at: now, forgot_owned_to: None }
     }
 
     /// The journal.
@@ -133,6 +156,11 @@ impl<S: Storage> Desk<S> {
     /// Stores what a decision needs and gives its reply.
     fn kept<T>(&self, decision: Decision<T>, now: UnixMs) -> Result<T, Problem<S::Error>> {
         self.store.keep(&decision.effects, now).map_err(Problem::Storage)?;
+        for effect in &decision.effects {
+            if let Effect::Finish(_, entry) = effect {
+                self.own_conversation(entry, now)?;
+            }
+        }
         Ok(decision.reply)
     }
 
@@ -143,21 +171,23 @@ impl<S: Storage> Desk<S> {
         now: UnixMs,
     ) -> Result<ReplyDoc, Problem<S::Error>> {
         match command {
-            CommandDoc::Enter { account, key } => {
+            CommandDoc::Enter { account, key, names } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
-                Ok(self.journal.enter(&account, &key).map_or_else(refused, |()| {
-                    let sender = self.journal.sender(&account, None);
-                    ReplyDoc::Ok { sender: (&sender).into() }
-                }))
+                self.enter(&account, &key, &names, now)
             }
             CommandDoc::Admit(doc) => self.admit(&doc, now),
-            CommandDoc::GoOn { account, key, chat } => {
+            CommandDoc::GoOn { account, key, chat, names } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
-                let gone_on = self.journal.go_on(&account, &key, &id("chat", &chat)?, now);
-                Ok(gone_on.map_or_else(refused, |(call, sender)| ReplyDoc::GoesOn {
-                    call: call.to_string(),
-                    sender: (&sender).into(),
-                }))
+                self.go_on(&account, &key, &id("chat", &chat)?, &names, now)
+            }
+            CommandDoc::Sight { call, ids } => {
+                self.journal.sight(&id("call", &call)?, &(&ids).try_into()?, now);
+                Ok(taken())
+            }
+            CommandDoc::Own { account, made } => {
+                let name = OwnedName::new(&id("account", &account)?, &(&made).try_into()?);
+                self.store.keep_owned(&name, now).map_err(Problem::Storage)?;
+                Ok(taken())
             }
             CommandDoc::Explain { account, key, call } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
@@ -171,7 +201,7 @@ impl<S: Storage> Desk<S> {
             CommandDoc::Note { call, ids } => {
                 let decision = self.journal.note(&id("call", &call)?, (&ids).try_into()?, now);
                 self.kept(decision, now)?;
-                Ok(ReplyDoc::Ok { sender: SenderDoc::default() })
+                Ok(taken())
             }
             CommandDoc::Settle { call, report, reply, stamped } => {
                 let (report, reply) = ((&report).try_into()?, reply.map(Into::into));
@@ -195,7 +225,7 @@ impl<S: Storage> Desk<S> {
             CommandDoc::KeepMemo { account, name, value } => {
                 let name = memo_name(&id("account", &account)?, &name)?;
                 self.store.keep_memo(&name, value.as_deref(), now).map_err(Problem::Storage)?;
-                Ok(ReplyDoc::Ok { sender: SenderDoc::default() })
+                Ok(taken())
             }
             CommandDoc::RecallMemo { account, key, name } => {
                 let (account, key) = (id("account", &account)?, id("key", &key)?);
@@ -226,6 +256,11 @@ impl<S: Storage> Desk<S> {
 
     fn admit(&mut self, doc: &AdmitDoc, now: UnixMs) -> Result<ReplyDoc, Problem<S::Error>> {
         let admission: Admission = doc.try_into()?;
+        if self.journal.enter(&admission.account, &admission.key).is_ok()
+            && let Some(refused) = self.not_theirs(&admission.account, &doc.names, now)?
+        {
+            return Ok(refused);
+        }
         let kept = match &admission.attempt {
             Some(attempt) => self.store.kept(&attempt.key).map_err(Problem::Storage)?,
             None => None,
@@ -242,6 +277,7 @@ impl<S: Storage> Desk<S> {
                     .journal
                     .standing(&account)
                     .is_some_and(|standing| standing.account.settings.balance_events),
+                keeps_user_ids: self.keeps_user_ids(&account),
             },
             Entrance::Replayed(call, reply) => {
                 ReplyDoc::Replayed { call: call.to_string(), reply: (&reply).into() }
@@ -271,7 +307,7 @@ impl<S: Storage> Desk<S> {
     ) -> Result<ReplyDoc, Problem<S::Error>> {
         let statement = parse("statement", statement)?;
         Ok(match self.store.redeem(statement, until, now).map_err(Problem::Storage)? {
-            Redemption::Done => ReplyDoc::Ok { sender: SenderDoc::default() },
+            Redemption::Done => taken(),
             Redemption::Repeated => ReplyDoc::Redeemed,
             Redemption::Full => refused(Reason::JournalFull),
         })
@@ -300,8 +336,11 @@ impl<S: Storage> Desk<S> {
         self.store.forget_redeemed(now).map_err(Problem::Storage)?;
         // An acknowledgement of another epoch says nothing about these entries.
         if epoch.as_deref() == Some(self.epoch.as_str()) {
-            self.store.clear_up(ack, now).map_err(Problem::Storage)?;
+            let oldest = self.store.clear_up(ack, now).map_err(Problem::Storage)?;
+            self.journal.forget_works(oldest);
         }
+        let behind = self.forgot_owned_to.as_deref();
+        self.forgot_owned_to = self.store.forget_owned(behind, now).map_err(Problem::Storage)?;
         let entries =
             self.store.page(ack, limit.min(PAGE_ENTRIES_MAX)).map_err(Problem::Storage)?;
         let open = self.journal.open_calls(OPEN_CALLS_MAX, OPEN_UNNAMED_MAX);
@@ -325,6 +364,11 @@ impl<S: Storage> Desk<S> {
             oldest_hold_at_ms,
         }))
     }
+}
+
+/// The answer to what is only taken in.
+fn taken() -> ReplyDoc {
+    ReplyDoc::Ok { sender: SenderDoc::default(), keeps_user_ids: false }
 }
 
 fn refused(reason: Reason) -> ReplyDoc {

@@ -43,7 +43,7 @@ impl Store {
             }
             Effect::UpdateHold(hold) => self.overwrite(hold.call_no, Row::Held(hold)),
             Effect::Finish(call_no, entry) => self.overwrite(call_no, Row::Finished(entry)),
-            Effect::Mark(mark, spent) => {
+            Effect::Mark(mark, spent, _) => {
                 self.marks.push(mark);
                 for (account, spent) in spent {
                     self.accounts.get_mut(&account).expect("a charged account is stored").1 = spent;
@@ -103,6 +103,7 @@ impl Store {
             holds,
             earlier,
             entries,
+            closed: Vec::new(),
         };
         let next = self.rows.last_key_value().map_or(1, |(call_no, _)| call_no + 1);
         (stored, next)

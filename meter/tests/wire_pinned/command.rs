@@ -1,4 +1,5 @@
 use meter::account::Limits;
+use meter::apart::Named;
 use meter::entry::{Ending, Hash};
 use meter::journal::{Admission, Attempt, IdempotencyKey, KeptReply, Report, Settled};
 use meter::money::Nanos;
@@ -6,11 +7,11 @@ use meter::outcome::Source;
 use meter::rate::Rate;
 use meter::refusal::{Reason, Refusal};
 use meter::request::{Asked, SubjectKind};
-use meter::route::Operation;
+use meter::route::{Kind, Operation};
 use meter::usage::cost::Cost;
 use meter::usage::{Observed, Stage, Usage, WorkIds};
 use meter::wire::command::{
-    AdmitDoc, AttemptDoc, CommandDoc, KeptReplyDoc, ReplyDoc, ReportDoc, StandingDoc,
+    AdmitDoc, AttemptDoc, CommandDoc, KeptReplyDoc, NamedDoc, ReplyDoc, ReportDoc, StandingDoc,
 };
 use meter::wire::credential::SenderDoc;
 use meter::wire::entry::WorkIdsDoc;
@@ -180,13 +181,40 @@ fn every_stage_and_source_has_the_name_it_had() {
     assert_eq!(sources, ["reported", "retrieved", "missing", "operator", "bill"]);
 }
 
+fn file() -> NamedDoc {
+    NamedDoc { kind: "file".to_owned(), id: "7570".to_owned() }
+}
+
+#[test]
+fn every_kind_of_thing_has_the_name_it_had() {
+    let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names, ["conversation", "chat", "execution", "file"]);
+    let thing = Named { kind: Kind::File, id: "7570".parse().unwrap() };
+    assert_eq!(NamedDoc::from(&thing), file());
+    assert_eq!(Named::try_from(&file()), Ok(thing));
+    let bad = NamedDoc { kind: "wish".to_owned(), ..file() };
+    assert_eq!(Named::try_from(&bad).unwrap_err().field, "kind");
+}
+
 #[test]
 fn every_command_is_what_it_was() {
     let (account, key) = ("acc_1".to_owned(), "key_1".to_owned());
     let call = || "c1".to_owned();
+    let enter =
+        |names| CommandDoc::Enter { account: "acc_1".to_owned(), key: "key_1".to_owned(), names };
+    pinned(&enter(Vec::new()), r#"{"do":"enter","account":"acc_1","key":"key_1"}"#);
     pinned(
-        &CommandDoc::Enter { account: account.clone(), key: key.clone() },
-        r#"{"do":"enter","account":"acc_1","key":"key_1"}"#,
+        &enter(vec![file()]),
+        r#"{"do":"enter","account":"acc_1","key":"key_1","names":[{"kind":"file","id":"7570"}]}"#,
+    );
+    let ids = WorkIdsDoc { chat_id: Some("7561".to_owned()), ..WorkIdsDoc::default() };
+    pinned(
+        &CommandDoc::Sight { call: call(), ids },
+        r#"{"do":"sight","call":"c1","ids":{"chat_id":"7561"}}"#,
+    );
+    pinned(
+        &CommandDoc::Own { account: account.clone(), made: file() },
+        r#"{"do":"own","account":"acc_1","made":{"kind":"file","id":"7570"}}"#,
     );
     let ids = WorkIdsDoc { chat_id: Some("7561".to_owned()), ..WorkIdsDoc::default() };
     pinned(
@@ -206,9 +234,16 @@ fn every_command_is_what_it_was() {
         &CommandDoc::Settle { call: call(), report: (&bare()).into(), reply: None, stamped: true },
         r#"{"do":"settle","call":"c1","report":{"stage":"unknown"},"stamped":true}"#,
     );
+    let go_on = |names| CommandDoc::GoOn {
+        account: "acc_1".to_owned(),
+        key: "key_1".to_owned(),
+        chat: "7561".to_owned(),
+        names,
+    };
+    pinned(&go_on(Vec::new()), r#"{"do":"go_on","account":"acc_1","key":"key_1","chat":"7561"}"#);
     pinned(
-        &CommandDoc::GoOn { account: account.clone(), key: key.clone(), chat: "7561".to_owned() },
-        r#"{"do":"go_on","account":"acc_1","key":"key_1","chat":"7561"}"#,
+        &go_on(vec![file()]),
+        r#"{"do":"go_on","account":"acc_1","key":"key_1","chat":"7561","names":[{"kind":"file","id":"7570"}]}"#,
     );
     pinned(
         &CommandDoc::Explain { account: account.clone(), key: key.clone(), call: call() },
@@ -242,10 +277,10 @@ fn every_reply_is_what_it_was() {
     let sender = SenderDoc::default();
     let second =
         || SenderDoc { credential: Some("second".to_owned()), session: Some("5e".to_owned()) };
-    pinned(&ReplyDoc::Ok { sender: sender.clone() }, r#"{"is":"ok"}"#);
+    pinned(&ReplyDoc::Ok { sender: sender.clone(), keeps_user_ids: false }, r#"{"is":"ok"}"#);
     pinned(
-        &ReplyDoc::Ok { sender: second() },
-        r#"{"is":"ok","credential":"second","session":"5e"}"#,
+        &ReplyDoc::Ok { sender: second(), keeps_user_ids: true },
+        r#"{"is":"ok","credential":"second","session":"5e","keeps_user_ids":true}"#,
     );
     pinned(
         &ReplyDoc::Admitted {
@@ -254,6 +289,7 @@ fn every_reply_is_what_it_was() {
             rate: None,
             sender: sender.clone(),
             balance_events: false,
+            keeps_user_ids: false,
         },
         r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7}"#,
     );
@@ -265,8 +301,9 @@ fn every_reply_is_what_it_was() {
             rate: Some(rate.into()),
             sender: second(),
             balance_events: true,
+            keeps_user_ids: true,
         },
-        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61},"credential":"second","session":"5e","balance_events":true}"#,
+        r#"{"is":"admitted","hold_nanos":5,"balance_nanos":-7,"rate":{"limit":60,"remaining":0,"reset_s":61},"credential":"second","session":"5e","balance_events":true,"keeps_user_ids":true}"#,
     );
     pinned(&ReplyDoc::GoesOn { call: "c1".to_owned(), sender }, r#"{"is":"goes_on","call":"c1"}"#);
     pinned(
@@ -291,7 +328,8 @@ fn every_reply_is_what_it_was() {
     let refusal = Refusal::from(Reason::BalanceExhausted);
     let doc = RefusalDoc::from(refusal.clone());
     assert_eq!(Refusal::from(doc.clone()), refusal);
-    pinned(&ReplyDoc::Refused(doc), r#"{"is":"refused","reason":"balance_exhausted"}"#);
+    pinned(&ReplyDoc::Refused(doc.clone()), r#"{"is":"refused","reason":"balance_exhausted"}"#);
+    pinned(&ReplyDoc::NotYet(doc), r#"{"is":"not_yet","reason":"balance_exhausted"}"#);
     let limited = Refusal::with_detail(Reason::RateLimited, "the key").retry_after(7);
     let limited = Refusal { rate: Some(rate), ..limited };
     let doc = RefusalDoc::from(limited.clone());
@@ -353,7 +391,7 @@ fn how_a_call_stands_is_told_as_it_was() {
         pinned(&ReplyDoc::from(&settled), json);
         assert_eq!(read::<ReplyDoc>(json).settled(), Ok(settled));
     }
-    let ok = ReplyDoc::Ok { sender: SenderDoc::default() };
+    let ok = ReplyDoc::Ok { sender: SenderDoc::default(), keeps_user_ids: false };
     assert_eq!(ok.settled().unwrap_err().field, "is");
 }
 

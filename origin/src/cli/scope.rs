@@ -11,7 +11,7 @@ use super::amount;
 /// The arguments of a key's scope.
 #[derive(Args)]
 pub(super) struct ScopeArguments {
-    /// An operation that it is limited to, as `weir routes` calls it; several times for several
+    /// An operation or a right that it is limited to, as `weir routes` calls it; several times for several
     #[arg(long = "allow-operation", value_name = "OPERATION")]
     operations: Vec<String>,
     /// A bot, workflow, Dify app or other subject that it is limited to; several times for several

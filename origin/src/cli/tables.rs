@@ -37,7 +37,9 @@ impl From<&Route> for RouteDoc {
             Class::FollowUp(FollowUp::RunHistory | FollowUp::DifyRun) => {
                 ("follow_up", None, Some("run"))
             }
-            Class::Free => ("free", None, None),
+            Class::Own(_) => ("own", None, None),
+            Class::Common => ("common", None, None),
+            Class::Operator(right) => ("operator", Some(right.name()), None),
         };
         let methods = route.methods.iter().copied().map(Method::name).collect();
         Self { methods, path: route.path.to_owned(), class, operation, follows }

@@ -49,7 +49,7 @@ struct NewKeyBody {
     /// Days until it stops being good; never unless named.
     #[schema(minimum = 1, maximum = 36500)]
     expires_in_days: Option<u64>,
-    /// Operations that it is limited to, by their names in `weir routes`.
+    /// Operations and rights that it is limited to, by their names in `weir routes`.
     #[schema(max_items = 50)]
     operations: Option<Vec<String>>,
     /// Bots, workflows or other subjects that it is limited to, by id.

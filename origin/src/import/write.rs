@@ -123,7 +123,7 @@ async fn prices(
     actor: &Actor,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let book = price::newest(tx).await?;
+    let book = price::in_force(tx).await?;
     let seen = seen(tx, &wanted.instance).await?;
     let (mut prices, mut ratios, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for (id, amount) in plan.subjects() {
@@ -147,8 +147,8 @@ async fn prices(
             kind: "group",
             name: group.as_str(),
             value: ratio.ppm().into(),
-            says: format!("{group}: {}", words::ratio(*ratio)),
-            here: here.map(words::ratio),
+            says: format!("{group}: {ratio}"),
+            here: here.map(|ratio| ratio.to_string()),
             // A group that is not named has ratio 1.
             is_same: here.unwrap_or(meter::money::Ratio::ONE) == *ratio,
         };

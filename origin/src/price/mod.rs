@@ -257,29 +257,6 @@ async fn insert(
         actor.name(),
         reason
     )
-<<<<<<< HEAD
-    .execute(&mut **tx)
-    .await?;
-    put_in_force(tx, None).await?;
-    let version = book.version.to_string();
-    audit::record(tx, actor, Act::PriceChange, &version, &json!({ "reason": reason })).await?;
-    Ok(Changed::To(book))
-}
-
-/// Gives a journal, or each of them, the newest book that has started, unless it has it already.
-pub async fn put_in_force(
-    connection: &mut PgConnection,
-    journal: Option<&str>,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "UPDATE journal SET revision = revision + 1, book_revision = revision + 1,
-                            price_book_id = due.version
-         FROM (SELECT max(price_book_id) AS version FROM price_book WHERE starts_at <= now()) AS due
-         WHERE price_book_id < due.version AND ($1::text IS NULL OR journal_id = $1)",
-        journal
-    )
-=======
->>>>>>> 207eee3 (origin: price books that are planned, lists of prices, and trials)
     .execute(connection)
     .await?;
     match inserted.rows_affected() {

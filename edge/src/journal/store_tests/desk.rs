@@ -183,7 +183,7 @@ impl<'a> Desk<'a> {
         let mut cleared = 0;
         loop {
             let marks = count(self.connection, "mark");
-            let deleted = self.rows_written(|desk| desk.store.clear_up(ack, desk.now).unwrap());
+            let deleted = self.rows_written(|desk| drop(desk.store.clear_up(ack, desk.now)));
             assert!(deleted <= most + marks, "{deleted} rows deleted at once");
             if deleted == 0 {
                 return cleared;
