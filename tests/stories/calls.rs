@@ -34,7 +34,7 @@ async fn tool_outputs_for_an_unknown_chat_are_refused() {
     let path = "/v3/chat/submit_tool_outputs?conversation_id=1&chat_id=7501";
     let reply = tester.call(path, &json!({"stream": true, "tool_outputs": []})).await;
     assert_eq!(reply.status(), 404);
-    assert_eq!(reply.json::<Value>().await.unwrap()["error"]["code"], "work_unknown");
+    assert_eq!(reply.json::<Value>().await.unwrap()["error"]["code"], "id_unknown");
     tester.calls(0).await;
 }
 
@@ -311,9 +311,13 @@ async fn looking_at_messages_and_nodes_is_free() {
         tester.ask(Method::GET, &path).send().await.unwrap().json().await.unwrap();
     assert_eq!(messages["code"], 0, "{messages:#}");
     assert!(messages["data"].is_array(), "{messages:#}");
-    let path = format!("/v1/workflows/{workflow}/run_histories/7502/execute_nodes/7503");
+    let body = json!({"workflow_id": workflow, "parameters": {}, "is_async": true});
+    let run: Value = tester.call("/v1/workflow/run", &body).await.json().await.unwrap();
+    let run = run["execute_id"].as_str().unwrap();
+    let path = format!("/v1/workflows/{workflow}/run_histories/{run}/execute_nodes/7503");
     let node = tester.ask(Method::GET, &path).send().await.unwrap();
+    assert_ne!(node.status(), 404);
     assert!(node.headers().get("weir-charge").is_none());
-    let calls = tester.calls(1).await;
+    let calls = tester.calls(2).await;
     assert_eq!(calls[0]["operation"], "chat");
 }

@@ -33,6 +33,7 @@ mod console; // the console, in a browser
 mod credentials; // what goes upstream in place of the caller's key
 mod limits; // how much an account and a key may do
 mod keys; // what keys allow, and how they are replaced
+mod apart; // what one account made, and another asks for
 mod revocation; // how soon a key is good no more
 mod refusals; // who is not let in, and what is not let through
 mod hostile; // requests that are not what they should be

@@ -77,7 +77,8 @@ async fn the_whole_history_goes_up_and_nothing_of_the_caller() {
     let arguments = ["--do", "complete", "--model", &bot, "--messages", &messages];
     let said = completes(&tester, &arguments).await;
     assert_eq!(said["text"], "You said: three");
-    let key = &tester.calls(1).await[0]["key"];
+    let key = tester.calls(1).await[0]["key"].as_str().unwrap().to_owned();
+    let user = format!("{}.{key}", tester.account);
     let message = |role: &str, kind: &str, text: &str| {
         format!(r#"{{"role":"{role}","type":"{kind}","content":"{text}","content_type":"text"}}"#)
     };
@@ -89,7 +90,7 @@ async fn the_whole_history_goes_up_and_nothing_of_the_caller() {
     ]
     .join(",");
     let body = format!(
-        r#"{{"bot_id":"{bot}","user_id":{key},"stream":true,"auto_save_history":true,"additional_messages":[{messages}]}}"#
+        r#"{{"bot_id":"{bot}","user_id":"{user}","stream":true,"auto_save_history":true,"additional_messages":[{messages}]}}"#
     );
     let wanted = format!("{:x}", Sha256::digest(&body));
     let requests = tester.requests_after(before).await;

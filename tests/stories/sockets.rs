@@ -11,7 +11,7 @@ use crate::agreement::agree;
 use crate::clients::Library;
 use crate::tester::{Tester, shared, until};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn connect(tester: &Tester, path: &str) -> Socket {
     let url = format!("{}{path}", tester.edge.replacen("http", "ws", 1));

@@ -27,6 +27,12 @@ struct Body {
     conversation_id: Option<String>,
     app_id: Option<String>,
     bot_id: Option<String>,
+    ext: Option<Ext>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ext {
+    user_id: Option<String>,
 }
 
 pub(crate) async fn chat(State(upstream): State<Upstream>, visit: Visit, body: Bytes) -> Response {
@@ -57,7 +63,7 @@ fn read(body: &Bytes) -> Result<Opening, Fault> {
         subject: required(body.workflow_id, "workflow_id")?,
         conversation_id: body.conversation_id,
         messages,
-        user_id: None,
+        user_id: body.ext.and_then(|ext| ext.user_id),
         polled: false,
     })
 }
