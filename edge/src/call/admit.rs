@@ -91,16 +91,12 @@ pub(super) async fn admit(
     let Arrived { path, query, .. } = arrived;
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     let parts = Parts { path, query, body: &bytes };
-    let (wanted, said) = match arrived.app() {
+    let (wanted, said) = if let Some(app) = arrived.app() {
         // Dify's users and works are kept apart by what the door has made of the request.
-        Some(app) => {
-            let asked = Asked::new(operation, SubjectKind::App, app.subject()?);
-            (Wanted::Work(asked), Said::default())
-        }
-        None => {
-            let named = if operation.takes_form() { Parts { body: &[], ..parts } } else { parts };
-            (request::read(operation, parts)?, apart::read(named)?)
-        }
+        (Wanted::Work(Asked::new(operation, SubjectKind::App, app.subject()?)), Said::default())
+    } else {
+        let named = if operation.takes_form() { Parts { body: &[], ..parts } } else { parts };
+        (request::read(operation, parts)?, apart::read(named)?)
     };
     match wanted {
         Wanted::Work(asked) => {

@@ -32,6 +32,7 @@ impl<'a> Office<'a> {
             accounts: vec![account(0), account(1)],
             revoked_keys: Vec::new(),
             book: Some(PriceBook::initial()),
+            next_book: None,
         };
         let mut journal = Journal::load(store.load().unwrap().0, 1, START);
         store.keep(&journal.apply(change).effects, START).unwrap();
