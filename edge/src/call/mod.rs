@@ -149,7 +149,7 @@ async fn carry(
         }
     };
     up.authorize(&authorization)?;
-    if !operation.takes_form() {
+    if operation.provider() == Provider::Coze && !operation.takes_form() {
         up.says_json()?;
     }
     // (3) forward, (4) tap, (5) settle.

@@ -4,7 +4,7 @@ use crate::apart::{self, Named};
 use crate::entry::Entry;
 use crate::ids::{AccountId, KeyId, UpstreamId};
 use crate::journal::{OWNED_REFRESH_MS, OwnedName, Whose};
-use crate::route::Kind;
+use crate::route::{Kind, Provider};
 use crate::time::UnixMs;
 use crate::wire::command::{NamedDoc, ReplyDoc};
 
@@ -98,13 +98,15 @@ impl<S: Storage> Desk<S> {
     }
 
     /// Keeps whose a finished call's conversation is: once, and then at most once a day while it is used.
+    /// Dify keeps conversations apart by their users' names.
     pub(super) fn own_conversation(
         &self,
         entry: &Entry,
         now: UnixMs,
     ) -> Result<(), Problem<S::Error>> {
         let facts = &entry.facts;
-        let Some(id) = facts.ids.conversation.clone() else { return Ok(()) };
+        let is_coze = facts.asked.operation.provider() == Provider::Coze;
+        let Some(id) = facts.ids.conversation.clone().filter(|_| is_coze) else { return Ok(()) };
         let name = OwnedName::new(&facts.account, &Named { kind: Kind::Conversation, id });
         let kept_at = self.store.owned_at(&name, now).map_err(Problem::Storage)?;
         if kept_at.is_some_and(|kept_at| now.since(kept_at) < OWNED_REFRESH_MS) {
