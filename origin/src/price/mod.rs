@@ -29,6 +29,7 @@ use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
 use crate::error::Error;
+use crate::journal;
 use crate::text;
 
 /// From when a change counts, what it is on top of, and why.
@@ -170,7 +171,7 @@ async fn revise_in(
     change: impl FnOnce(&Plan, &mut PriceBook) -> Result<(), Error>,
 ) -> Result<Made, Error> {
     let reason = with_why(reason, when)?;
-    plan::lock(tx).await?;
+    journal::lock_all(tx).await?;
     let plan::Now { plan, at } = plan::load(tx).await?;
     let starts_at = when.starts_at.unwrap_or(at);
     if starts_at < at {

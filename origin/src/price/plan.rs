@@ -56,15 +56,6 @@ pub async fn load(connection: &mut PgConnection) -> Result<Now, Error> {
     Ok(Now { plan, at: row.at })
 }
 
-/// Keeps everybody else from adding books until the transaction ends. It is the order of locks of
-/// [`crate::journal`].
-pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT journal_id FROM journal ORDER BY journal_id FOR UPDATE")
-        .fetch_all(connection)
-        .await?;
-    Ok(())
-}
-
 /// Gives a journal the book in force and the next one, unless it has them already.
 pub async fn put_in_force(connection: &mut PgConnection, journal: &str) -> Result<(), Error> {
     // Almost every pull ends here, without a lock.
