@@ -66,6 +66,22 @@ pub(crate) async fn sums_agree(pool: &PgPool) {
              WHERE (r.calls, r.amount) IS DISTINCT FROM (e.calls, e.amount)",
         ),
         (
+            "the sums of days",
+            "SELECT account_id FROM (SELECT account_id, sum(calls) AS calls, sum(amount_nanos) AS amount
+                 FROM rollup_day GROUP BY account_id) r
+             FULL JOIN (SELECT account_id, count(*) AS calls, sum(amount_nanos) AS amount FROM entry
+                 GROUP BY account_id) e USING (account_id)
+             WHERE (r.calls, r.amount) IS DISTINCT FROM (e.calls, e.amount)",
+        ),
+        (
+            "the sums of journals",
+            "SELECT journal_id FROM (SELECT journal_id, sum(calls) AS calls, sum(amount_nanos) AS amount
+                 FROM rollup_journal GROUP BY journal_id) r
+             FULL JOIN (SELECT journal_id, count(*) AS calls, sum(amount_nanos) AS amount FROM entry
+                 GROUP BY journal_id) e USING (journal_id)
+             WHERE (r.calls, r.amount) IS DISTINCT FROM (e.calls, e.amount)",
+        ),
+        (
             "how far journals are posted",
             "SELECT journal_id FROM journal j LEFT JOIN (SELECT journal_id, max(seq) AS seq,
                  sum(amount_nanos) AS amount FROM entry GROUP BY journal_id) e USING (journal_id)
