@@ -112,11 +112,13 @@ pub enum Code {
     /// The edge has applied changes that this ledger does not know: the ledger was restored from an
     /// old copy.
     LedgerBehind,
+    /// A call came again out of a journal's old copy, with another amount than it was posted with.
+    AgainDiffers,
 }
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::EpochChanged,
         Self::JournalBehind,
         Self::Gap,
@@ -132,6 +134,7 @@ impl Code {
         Self::UsageMismatched,
         Self::UsageFell,
         Self::LedgerBehind,
+        Self::AgainDiffers,
     ];
 
     /// The stable name.
@@ -152,12 +155,22 @@ impl Code {
             Self::UsageMismatched => "usage_mismatched",
             Self::UsageFell => "usage_fell",
             Self::LedgerBehind => "ledger_behind",
+            Self::AgainDiffers => "again_differs",
         }
     }
 
     /// The code with this stable name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
+    /// Whether it may mean that the journal's store is another one than before: a new one, or one that
+    /// was put back from an old copy.
+    pub const fn is_of_another_store(self) -> bool {
+        matches!(
+            self,
+            Self::EpochChanged | Self::JournalBehind | Self::HashBroken | Self::TotalMismatch
+        )
     }
 
     /// Whether nothing of the page is posted because of it.
@@ -177,7 +190,8 @@ impl Code {
             | Self::CostCurrency
             | Self::UsageMismatched
             | Self::UsageFell
-            | Self::LedgerBehind => false,
+            | Self::LedgerBehind
+            | Self::AgainDiffers => false,
         }
     }
 }

@@ -102,6 +102,9 @@ pub enum Error {
     /// The edge would not say.
     #[error("the edge answered {0}")]
     Edge(u16),
+    /// The edge's answer to a pull was not one.
+    #[error("{0}")]
+    Pull(String),
     /// No such path, or not with this method.
     #[error("nothing is served here")]
     NoRoute,
@@ -222,6 +225,9 @@ impl Error {
             Self::NoRoute => (StatusCode::NOT_FOUND, 4200, "route_unknown"),
             Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, 4200, "method_unknown"),
             Self::Conflict { .. } => (StatusCode::CONFLICT, 4000, "conflict"),
+            Self::NoAnswer(_) | Self::Edge(_) | Self::Pull(_) => {
+                (StatusCode::BAD_GATEWAY, 5000, "edge_unavailable")
+            }
             error if error.is_database_away() => {
                 (StatusCode::SERVICE_UNAVAILABLE, 5000, "database_unavailable")
             }

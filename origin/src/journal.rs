@@ -6,7 +6,7 @@
 //! each other, and within one journal revisions are committed in the order of their numbers.
 
 use meter::entry::{Hash, Tail};
-use meter::ids::JournalName;
+use meter::ids::{Epoch, JournalName};
 use meter::money::Nanos;
 use meter::reconcile::Cursor;
 use sqlx::{PgConnection, PgPool};
@@ -35,6 +35,19 @@ pub struct Journal {
     pub next_book: Option<i32>,
     /// The epoch that the edge named last.
     pub seen_epoch: Option<String>,
+    /// Under which name its entries are posted; `None` while that is the epoch itself.
+    pub posted_as: Option<Epoch>,
+    /// The code of the finding that keeps its pages from being posted.
+    pub stopped_by: Option<String>,
+}
+
+impl Journal {
+    /// Under which name entries of this epoch are posted.
+    pub fn posted_as(&self, epoch: &Epoch) -> Epoch {
+        let is_ours = self.cursor.epoch.as_ref() == Some(epoch);
+        let named = self.posted_as.as_ref().filter(|_| is_ours);
+        named.unwrap_or(epoch).clone()
+    }
 }
 
 /// A row as it stands, before it is believed.
@@ -50,6 +63,8 @@ struct Row {
     book_revision: i64,
     next_book_id: Option<i32>,
     seen_epoch: Option<String>,
+    posted_as: Option<String>,
+    stopped_by: Option<String>,
 }
 
 impl TryFrom<Row> for Journal {
@@ -66,6 +81,7 @@ impl TryFrom<Row> for Journal {
             hash: Hash(hash.map_err(|error| impossible(&error))?),
         };
         let epoch = row.epoch.as_deref().map(str::parse).transpose();
+        let posted_as = row.posted_as.as_deref().map(str::parse).transpose();
         Ok(Self {
             name: row.journal_id.parse().map_err(|error| impossible(&error))?,
             cursor: Cursor { epoch: epoch.map_err(|error| impossible(&error))?, tail },
@@ -75,6 +91,8 @@ impl TryFrom<Row> for Journal {
             book_revision: row.book_revision,
             next_book: row.next_book_id,
             seen_epoch: row.seen_epoch,
+            posted_as: posted_as.map_err(|error| impossible(&error))?,
+            stopped_by: row.stopped_by,
         })
     }
 }
@@ -101,7 +119,7 @@ pub async fn read(connection: &mut PgConnection, name: &JournalName) -> Result<J
     let row = sqlx::query_as!(
         Row,
         "SELECT journal_id, epoch, cursor_seq, cursor_total_nanos, cursor_hash, revision, applied,
-                price_book_id, book_revision, next_book_id, seen_epoch
+                price_book_id, book_revision, next_book_id, seen_epoch, posted_as, stopped_by
          FROM journal WHERE journal_id = $1",
         name.as_str()
     )
@@ -115,7 +133,7 @@ pub async fn lock(connection: &mut PgConnection, name: &JournalName) -> Result<J
     let row = sqlx::query_as!(
         Row,
         "SELECT journal_id, epoch, cursor_seq, cursor_total_nanos, cursor_hash, revision, applied,
-                price_book_id, book_revision, next_book_id, seen_epoch
+                price_book_id, book_revision, next_book_id, seen_epoch, posted_as, stopped_by
          FROM journal WHERE journal_id = $1 FOR UPDATE",
         name.as_str()
     )

@@ -85,6 +85,11 @@ fn the_threat_model_names_tests_that_exist() {
 }
 
 #[test]
+fn each_kind_of_finding_names_a_test_that_provokes_it() {
+    check("docs/reconciling.md", 15);
+}
+
+#[test]
 fn every_pitfall_and_every_paid_call_names_stories_that_exist() {
     check("docs/pitfalls.md", 50);
 }

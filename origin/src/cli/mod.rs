@@ -14,6 +14,7 @@ mod call;
 mod explain;
 mod finding;
 mod import;
+mod journal;
 mod key;
 mod price;
 mod reconcile;
@@ -99,6 +100,9 @@ enum Command {
     /// List findings, and say what became of them
     #[command(subcommand)]
     Finding(finding::FindingCommand),
+    /// List journals, and go on with one whose store was lost or put back
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Decide by hand about calls that are still open
     #[command(subcommand)]
     Call(call::CallCommand),
@@ -145,6 +149,7 @@ impl Cli {
             Command::Credit(credit) => credit.run(&actor).await,
             Command::Price(price) => price.run(&actor).await,
             Command::Finding(finding) => finding.run(&actor).await,
+            Command::Journal(journal) => journal.run(&actor).await,
             Command::Call(call) => call.run(&actor).await,
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),

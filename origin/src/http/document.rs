@@ -72,10 +72,11 @@ const KNOWN: [(&str, &str); 4] = [
     ("429", "Too many attempts with a wrong password."),
 ];
 /// And what one may that takes a body.
-const ACT: [(&str, &str); 3] = [
+const ACT: [(&str, &str); 4] = [
     ("409", "It is there already, and it is something else."),
     ("413", "The body is too large."),
     ("415", "The body is not sent as JSON."),
+    ("502", "The edge had to be asked, and did not answer as it should."),
 ];
 
 type Responses = BTreeMap<String, RefOr<Response>>;

@@ -19,6 +19,7 @@ mod findings;
 mod groups;
 mod health;
 mod history;
+mod journals;
 mod keys;
 mod metrics;
 mod orders;
@@ -153,6 +154,7 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(prices::routes())
         .merge(groups::routes())
         .merge(findings::routes())
+        .merge(journals::routes())
         .merge(reconcile::routes())
         .merge(audit::routes())
         .merge(callbacks::routes())

@@ -141,6 +141,31 @@ pub async fn explain_call(connection: &mut PgConnection, call: &str) -> Result<(
     Ok(())
 }
 
+/// Marks what stopped a journal as explained: somebody decided how it goes on. Gives their numbers.
+pub async fn explain_stop(
+    connection: &mut PgConnection,
+    journal: &str,
+    stopped_by: &str,
+    reason: &str,
+    actor: &Actor,
+) -> Result<Vec<i64>, Error> {
+    let codes = [stopped_by, Code::EpochChanged.name(), Code::JournalBehind.name()];
+    let codes = codes.map(str::to_owned);
+    let findings = sqlx::query_scalar!(
+        "UPDATE finding SET state = 'explained', state_reason = $3, state_actor = $4,
+                            state_at = now()
+         WHERE journal_id = $1 AND state = 'open' AND code = ANY($2)
+         RETURNING finding_id",
+        journal,
+        &codes[..],
+        reason,
+        actor.name()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(findings)
+}
+
 /// A page of findings, newest first.
 pub async fn list(pool: &PgPool, filter: &Filter, span: &Span) -> Result<Page<FindingRow>, Error> {
     let rows = sqlx::query_as!(

@@ -2,6 +2,7 @@
 //!
 //! Path: pull → **ledger** → read.
 
+pub(crate) mod chain;
 pub mod credit;
 pub mod finding;
 pub mod post;

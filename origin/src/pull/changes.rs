@@ -115,7 +115,7 @@ async fn accounts(
         r#"SELECT a.account_id, a.status, a.group_name, a.overdraft_nanos, a.revision,
                   a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos,
                   a.day_offset_minutes, a.credential, a.keeps_user_ids, a.balance_events,
-                  coalesce(b.credits_nanos, 0) AS "credits_nanos!"
+                  coalesce(b.credits_nanos, 0) AS "credits_nanos!", a.carried_nanos
            FROM account a LEFT JOIN balance b USING (account_id)
            WHERE a.journal_id = $1 AND a.revision > $2 AND a.revision <= $3
            ORDER BY a.revision LIMIT $4"#,
@@ -147,7 +147,8 @@ async fn accounts(
                 overdraft: row
                     .overdraft_nanos
                     .map_or(Overdraft::Unlimited, |limit| Overdraft::Limit(Nanos::new(limit))),
-                credits: Nanos::new(row.credits_nanos),
+                // What was spent in a store that is gone is not to be spent a second time.
+                credits: Nanos::new(row.credits_nanos).minus(Nanos::new(row.carried_nanos))?,
                 settings: columns.settings()?,
             };
             Ok(At { revision: row.revision, value: AccountDoc::from(&account) })

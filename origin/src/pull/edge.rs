@@ -62,6 +62,18 @@ impl From<WireError> for PullError {
     }
 }
 
+impl From<PullError> for Error {
+    fn from(error: PullError) -> Self {
+        match error {
+            PullError::Origin(error) => error,
+            PullError::NoAnswer(failure) => Self::NoAnswer(failure),
+            other @ (PullError::Refused { .. } | PullError::NotAPage(_)) => {
+                Self::Pull(other.to_string())
+            }
+        }
+    }
+}
+
 /// What a pull brought, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {

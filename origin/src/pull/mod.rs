@@ -8,6 +8,7 @@
 //! An advisory lock decides which of several origins pulls a journal, so that they do not do the same
 //! work twice. Nothing rests on it: two that did pull at once would meet at the journal's row.
 
+pub mod accept;
 pub mod changes;
 pub mod edge;
 pub mod run;
@@ -119,9 +120,12 @@ async fn prepare(
     rotate::end_replaced(&mut connection, name, clock::timestamp(now)?).await?;
     let journal = journal::read(&mut connection, name).await?;
     let changes = changes::read(&mut connection, &journal).await?;
+    // While it is stopped nothing is acknowledged: its entries may be others than those that were posted
+    // under the same numbers, and are not to be cleared up before somebody has decided.
+    let acknowledged = journal.cursor.epoch.as_ref().filter(|_| journal.stopped_by.is_none());
     let request = PullRequest {
         v: PULL_VERSION,
-        epoch: journal.cursor.epoch.as_ref().map(ToString::to_string),
+        epoch: acknowledged.map(ToString::to_string),
         ack: journal.cursor.tail.seq,
         limit: PAGE_ENTRIES_MAX,
         changes,

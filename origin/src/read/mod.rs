@@ -12,6 +12,7 @@ pub mod days;
 pub mod drift;
 pub mod explain;
 pub mod health;
+pub mod journals;
 pub mod metrics;
 pub mod open;
 pub mod reconciled;

@@ -56,6 +56,10 @@ pub(crate) enum Fault {
     GoesBack(u64),
     /// It leaves out the entry with this number.
     LeavesOut(u64),
+    /// It gives a page's entries in the wrong order.
+    Reverses,
+    /// The same, and it begins at its first entry whatever was acknowledged.
+    GoesBackReversed,
     /// It answers for another journal.
     NamesAnother,
     /// It answers more than any page has.
@@ -113,18 +117,25 @@ impl FakeJournal {
         if let Some(Fault::GoesBack(by)) = self.fault {
             from = from.saturating_sub(by);
         }
+        if self.fault == Some(Fault::GoesBackReversed) {
+            from = 0;
+        }
         let is_left_out = |seq| self.fault == Some(Fault::LeavesOut(seq));
         let page = self
             .entries
             .iter()
             .filter(|entry| entry.tail.seq > from && !is_left_out(entry.tail.seq))
             .take(usize::try_from(request.limit).unwrap());
+        let mut entries: Vec<_> = page.map(Into::into).collect();
+        if matches!(self.fault, Some(Fault::Reverses | Fault::GoesBackReversed)) {
+            entries.reverse();
+        }
         PullReply {
             v: PULL_VERSION,
             journal: journal.to_owned(),
             epoch: self.epoch.clone(),
             applied: self.applied,
-            entries: page.map(Into::into).collect(),
+            entries,
             head: TailDoc::from(&self.head()),
             open_holds: self.open_holds,
             open: self.open.clone(),

@@ -3,6 +3,9 @@
 use meter::entry::Facts;
 use meter::money::Nanos;
 use meter::outcome::{Reading, Source};
+use meter::price::Price;
+use meter::usage::Usage;
+use meter::usage::cost::Cost;
 use origin::pull::Attempt;
 
 use crate::edge::Fault;
@@ -102,6 +105,68 @@ async fn a_call_that_another_journal_charged_already_stops_posting() {
     let other = origin::pull::attempt(&tester.pool, &tester.pulls, &journal("j1")).await.unwrap();
     stops(&other, "call_doubled");
     assert_eq!(tester.sums().await, Sums::all(4, cost(15)));
+}
+
+#[tokio::test]
+async fn a_call_that_is_in_a_page_twice_stops_posting() {
+    let tester = Tester::new().await;
+    let account = four_calls(&tester).await;
+    tester.edge.journal(J0, |journal| journal.finish(run(2, &account, 4)));
+    stops(&tester.pull().await.unwrap(), "call_doubled");
+    assert_eq!(tester.findings().await, [("call_doubled".to_owned(), 5, 1)]);
+    assert_eq!(tester.sums().await, Sums::all(0, Nanos::ZERO));
+}
+
+#[tokio::test]
+async fn a_page_in_the_wrong_order_stops_posting() {
+    let tester = Tester::new().await;
+    four_calls(&tester).await;
+    tester.edge.journal(J0, |journal| journal.fault = Some(Fault::Reverses));
+    // Its first entry is the fourth, so three are missing before it.
+    stops(&tester.pull().await.unwrap(), "gap");
+    tester.edge.journal(J0, |journal| journal.fault = None);
+    tester.pull().await.unwrap();
+    // Behind the cursor the order is looked at all the same.
+    tester.edge.journal(J0, |journal| journal.fault = Some(Fault::GoesBackReversed));
+    stops(&tester.pull().await.unwrap(), "out_of_order");
+    assert_eq!(stopped_by(&tester).await.as_deref(), Some("out_of_order"));
+    assert_eq!(tester.sums().await, Sums::all(4, cost(15)));
+}
+
+#[tokio::test]
+async fn a_strange_usage_is_posted_as_it_is_and_found() {
+    let tester = Tester::new().await;
+    let account = tester.account("a").await.account_id;
+    let usage = |usage| Reading { usage: Some(usage), source: Source::Reported };
+    let tokens = Usage { input: Some(1), output: Some(1), total: 2, cost: None };
+    let mismatched = Facts {
+        reading: usage(Usage { total: 100, ..tokens }),
+        amount: cost(2),
+        ..run(1, &account, 2)
+    };
+    let fell = Facts { usage_fell: true, ..run(2, &account, 2) };
+    let foreign = {
+        let yuan = Cost::read("0.01", "CNY");
+        let mut facts = run(3, &account, 2);
+        facts.terms.price = Price::COST_IN_POINTS;
+        Facts { reading: usage(Usage { cost: yuan, ..tokens }), amount: Nanos::ZERO, ..facts }
+    };
+    tester.edge.journal(J0, |journal| {
+        for facts in [mismatched, fell, foreign] {
+            journal.finish(facts);
+        }
+    });
+    assert!(matches!(tester.pull().await.unwrap(), Attempt::UpToDate));
+    let found = |code: &str, seq| (code.to_owned(), seq, 1);
+    // The third is not priced as the book says, either.
+    let want = [
+        found("usage_mismatched", 1),
+        found("usage_fell", 2),
+        found("charge_differs", 3),
+        found("cost_currency", 3),
+    ];
+    assert_eq!(tester.findings().await, want);
+    assert_eq!(tester.sums().await, Sums::all(3, cost(4)));
 }
 
 #[tokio::test]

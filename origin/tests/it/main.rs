@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails; what is allowed in tests does not reach their helpers"
 )]
 
+mod accepting;
 mod acting;
 mod agreeing;
 mod auditing;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use meter::dify::DIFY_ROUTES;
+use meter::reconcile::Code;
 use meter::route::ROUTES;
 use serde_json::{Value, json};
 
@@ -48,4 +49,19 @@ fn every_outcome_is_printed() {
         "can_ask": "yes", "outcome": "ask later",
     });
     assert_eq!(outcomes[0], want);
+}
+
+#[test]
+fn every_kind_of_finding_is_documented_with_whether_it_stops_posting() {
+    let page = include_str!("../../../docs/reconciling.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let told: Vec<(String, bool)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`').to_owned(), cells[3] == "yes")
+        })
+        .collect();
+    let want: Vec<_> =
+        Code::ALL.into_iter().map(|code| (code.name().to_owned(), code.stops())).collect();
+    assert_eq!(told, want);
 }

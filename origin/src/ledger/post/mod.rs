@@ -15,7 +15,9 @@
 //! A page has at most [`meter::wire::pull::PAGE_ENTRIES_MAX`] entries; each table is written by one
 //! statement.
 
+mod again;
 mod credit;
+mod lost;
 mod open;
 mod page;
 mod write;
@@ -25,7 +27,8 @@ pub use page::{Posted, Said, page};
 
 use crate::error::Error;
 
-fn one_row(table: &'static str, affected: u64) -> Result<(), Error> {
+/// Refuses any other count than one.
+pub(in crate::ledger) fn one_row(table: &'static str, affected: u64) -> Result<(), Error> {
     all_rows(table, 1, affected)
 }
 

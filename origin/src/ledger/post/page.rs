@@ -19,7 +19,7 @@ use crate::ledger::finding;
 use crate::price;
 
 use super::write::write_entries;
-use super::{one_row, open};
+use super::{again, lost, one_row, open};
 
 /// What a journal said of itself along with a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,38 +80,47 @@ pub async fn page(
     if journal.cursor != *asked {
         return Ok(Posted::Overtaken);
     }
-    let epoch = page.epoch.clone();
-    let head = page.head;
+    let (epoch, head) = (page.epoch.clone(), page.head);
+    let posted_as = journal.posted_as(&epoch);
     note_said(&mut tx, name, &page, said, now).await?;
-    open::replace(&mut tx, name, &said.open).await?;
     if let Some(finding) = ledger_behind(&journal, &epoch, said) {
         raise_revision(&mut tx, name, said).await?;
         finding::record(&mut tx, name, epoch.as_str(), &[finding]).await?;
     }
     let looked = look_up(&mut tx, &page.entries).await?;
     let checked = match reconcile::check(&journal.cursor, page, &looked) {
-        Ok((verified, findings)) => match doubled_call(&mut tx, verified.entries()).await? {
-            None => Ok((verified, findings)),
-            Some(finding) => Err(finding),
-        },
+        Ok((verified, mut findings)) => {
+            match again::sort_out(&mut tx, name, &posted_as, verified.entries()).await? {
+                Ok(sorted) => {
+                    findings.extend(sorted.findings.iter().cloned());
+                    Ok((verified, sorted, findings))
+                }
+                Err(finding) => Err(finding),
+            }
+        }
         Err(finding) => Err(finding),
     };
     let posted = match checked {
-        Ok((verified, findings)) => {
-            write_entries(&mut tx, name, &epoch, verified.entries()).await?;
+        Ok((verified, sorted, findings)) => {
+            write_entries(&mut tx, name, &posted_as, &sorted.new).await?;
+            again::keep(&mut tx, name, &posted_as, &sorted.again).await?;
             move_cursor(&mut tx, name, &epoch, &verified).await?;
-            finding::record(&mut tx, name, epoch.as_str(), &findings).await?;
+            finding::record(&mut tx, name, posted_as.as_str(), &findings).await?;
             let more = head.seq > verified.tail().seq;
             Posted::Entries { count: verified.entries().len(), more }
         }
         Err(finding) => {
+            if journal.stopped_by.is_none() && finding.code.is_of_another_store() {
+                lost::keep(&mut tx, name, &said.open, now).await?;
+            }
             stop(&mut tx, name, &finding).await?;
             let findings = [finding];
-            finding::record(&mut tx, name, epoch.as_str(), &findings).await?;
+            finding::record(&mut tx, name, posted_as.as_str(), &findings).await?;
             let [finding] = findings;
             Posted::Stopped(finding)
         }
     };
+    open::replace(&mut tx, name, &said.open).await?;
     tx.commit().await?;
     Ok(posted)
 }
@@ -195,30 +204,6 @@ async fn look_up(connection: &mut PgConnection, entries: &[Entry]) -> Result<Loo
             .fetch_all(connection)
             .await?;
     Ok(Looked { books, accounts: accounts.into_iter().collect() })
-}
-
-/// A call of the page that was posted before, from whichever place of whichever journal.
-async fn doubled_call(
-    connection: &mut PgConnection,
-    entries: &[Entry],
-) -> Result<Option<Finding>, Error> {
-    let calls: Vec<String> = entries.iter().map(|entry| entry.facts.call.to_string()).collect();
-    let posted = sqlx::query!(
-        "SELECT call_id, journal_id, epoch, seq FROM posting WHERE call_id = ANY($1)
-         ORDER BY posting_id LIMIT 1",
-        &calls
-    )
-    .fetch_optional(connection)
-    .await?;
-    let Some(posted) = posted else { return Ok(None) };
-    let entry = entries.iter().find(|entry| entry.facts.call.as_str() == posted.call_id);
-    let seq = entry.map_or(0, |entry| entry.tail.seq);
-    let detail = format!(
-        "call {} was posted as entry {} of journal {} in epoch {}",
-        posted.call_id, posted.seq, posted.journal_id, posted.epoch
-    );
-    let call = entry.map(|entry| entry.facts.call.clone());
-    Ok(Some(Finding { call, ..Finding::at(seq, Code::CallDoubled, detail) }))
 }
 
 async fn move_cursor(
