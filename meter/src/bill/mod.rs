@@ -2,14 +2,15 @@
 //!
 //! Path: journal → ledger → **bill**. Coze tells each charge as a `benefit.usage` callback, and gives the
 //! same rows as files (contract §1.7). A record names the account and call that its request was stamped
-//! with, or nobody; it never names chat or execution. [`read`] takes records in, [`complete`] says what a
-//! bill means for a call that the wire told nothing about.
+//! with, or nobody; it never names chat or execution. [`read`] takes records in, [`compare`] says which
+//! charge is which call, [`complete`] what a bill means for a call that the wire told nothing about.
 //! Knows nothing of HTTP, files or SQL.
 //!
 //! # Bounds
 //! A text in a record has at most [`TEXT_BYTES_MAX`] bytes.
 
 pub mod read;
+pub mod compare;
 pub mod complete;
 
 use crate::stamp::Stamp;

@@ -1,10 +1,13 @@
 //! Upstream's own bill: records come in, and calls that the wire could not name are ended by them.
 //!
 //! Path: callback or file → **bill** → order or correction → ledger. [`record`] keeps what came,
-//! [`complete`] does what follows from it, [`run`] does so again and again.
+//! [`import`] takes it from a file, [`complete`] does what follows from it, [`run`] does so again and again.
+//! [`report`] holds the bill against the books.
 
 pub mod record;
+pub mod import;
 pub mod complete;
+pub mod report;
 pub mod run;
 
 /// Who decides, as orders and corrections record it.

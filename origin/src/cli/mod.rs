@@ -10,6 +10,7 @@ mod admin;
 mod amount;
 mod answer;
 mod audit;
+mod bill;
 mod call;
 mod explain;
 mod finding;
@@ -17,6 +18,7 @@ mod import;
 mod journal;
 mod key;
 mod price;
+mod progress;
 mod reconcile;
 mod register;
 mod report;
@@ -112,6 +114,9 @@ enum Command {
     Routes,
     /// Print what follows from what a reply tells: every cell of the rule
     Outcomes,
+    /// Take in upstream's own bill, and hold it against the books
+    #[command(subcommand)]
+    Bill(bill::BillCommand),
     /// Charge the calls of some days again, and show the difference for each account
     Rerate(rerate::Rerate),
     /// Close months, and show and check what was closed
@@ -154,6 +159,7 @@ impl Cli {
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),
             Command::Outcomes => tables::outcomes(),
+            Command::Bill(bill) => bill.run(&actor).await,
             Command::Rerate(rerate) => rerate.run(&actor).await,
             Command::Statement(statement) => statement.run().await,
             Command::Import(import) => import.run(&actor).await,

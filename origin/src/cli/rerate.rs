@@ -1,10 +1,8 @@
 //! `weir rerate`: what calls should have cost.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use meter::money::Nanos;
 use serde::Serialize;
 
@@ -19,6 +17,7 @@ use crate::read::days::Days;
 
 use super::Answer;
 use super::answer::table;
+use super::progress::bar;
 
 /// `weir rerate`
 #[derive(Args)]
@@ -81,7 +80,7 @@ impl Rerate {
         };
         let question = Question { from: *from, to: *to, account, book: self.book };
         let run = Run::begin(&pool, &question).await?;
-        let bar = bar();
+        let bar = bar("calls");
         let Progress { found, .. } = loop {
             let progress = run.step(&pool).await?;
             bar.set_length(u64::try_from(progress.total).unwrap_or_default());
@@ -98,16 +97,6 @@ impl Rerate {
         };
         answer(&found, posted, self.post)
     }
-}
-
-pub(super) fn bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} calls, {eta} left");
-    let bar = ProgressBar::new(0);
-    style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
 }
 
 fn answer(found: &ByAccount, posted: Vec<CreditRow>, is_posting: bool) -> Result<Answer, Error> {

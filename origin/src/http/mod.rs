@@ -8,6 +8,7 @@
 mod accounts;
 mod audit;
 mod authenticate;
+mod bill;
 mod body;
 mod bootstrap;
 mod callbacks;
@@ -77,6 +78,7 @@ pub struct Site {
     attempts: Attempts,
     logins: Semaphore,
     reconciling: Semaphore,
+    reporting: Semaphore,
 }
 
 impl Site {
@@ -102,6 +104,7 @@ impl Site {
             attempts,
             logins,
             reconciling,
+            reporting: Semaphore::new(1),
         }
     }
 
@@ -158,6 +161,7 @@ fn resources() -> OpenApiRouter<Arc<Site>> {
         .merge(reconcile::routes())
         .merge(audit::routes())
         .merge(callbacks::routes())
+        .merge(bill::routes())
 }
 
 /// What is told to whoever asks is nobody else's, and is what it says it is.

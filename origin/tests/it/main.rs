@@ -16,6 +16,7 @@ mod agreeing;
 mod auditing;
 mod billing;
 mod commands;
+mod comparing;
 mod console;
 mod database;
 mod drawn;

@@ -11,7 +11,7 @@ use crate::read::days::Days;
 
 use super::super::Answer;
 use super::super::answer::table;
-use super::super::rerate::bar;
+use super::super::progress::bar;
 use super::when::WhenArguments;
 
 /// The arguments of a change that can be tried out.
@@ -37,7 +37,7 @@ impl TrialArguments {
 /// Tries a change out and tells what it would have made of those days.
 pub(super) async fn run(pool: &PgPool, days: Days, proposed: Proposed) -> Result<Answer, Error> {
     let mut trial = Trial::begin(pool, days, proposed).await?;
-    let bar = bar();
+    let bar = bar("calls");
     while trial.step(pool).await? {
         bar.set_length(u64::try_from(trial.total).unwrap_or_default());
         bar.set_position(u64::try_from(trial.entries).unwrap_or_default());
