@@ -53,6 +53,7 @@ pub mod notice;
 // How the two sides agree.
 pub mod reconcile;
 pub mod fork;
+pub mod drill;
 pub mod ledger;
 pub mod statement;
 pub mod bill;

@@ -114,11 +114,13 @@ pub enum Code {
     LedgerBehind,
     /// A call came again out of a journal's old copy, with another amount than it was posted with.
     AgainDiffers,
+    /// A drift that was made on purpose was not noticed.
+    SelfTest,
 }
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EpochChanged,
         Self::JournalBehind,
         Self::Gap,
@@ -135,6 +137,7 @@ impl Code {
         Self::UsageFell,
         Self::LedgerBehind,
         Self::AgainDiffers,
+        Self::SelfTest,
     ];
 
     /// The stable name.
@@ -156,6 +159,7 @@ impl Code {
             Self::UsageFell => "usage_fell",
             Self::LedgerBehind => "ledger_behind",
             Self::AgainDiffers => "again_differs",
+            Self::SelfTest => "self_test",
         }
     }
 
@@ -191,7 +195,8 @@ impl Code {
             | Self::UsageMismatched
             | Self::UsageFell
             | Self::LedgerBehind
-            | Self::AgainDiffers => false,
+            | Self::AgainDiffers
+            | Self::SelfTest => false,
         }
     }
 }

@@ -101,10 +101,10 @@ fn missing(name: &str) -> Error {
     Error::NotFound { what: "journal", name: name.to_owned() }
 }
 
-/// The names of all journals.
+/// The names of all journals that are at an edge.
 pub async fn names(pool: &PgPool) -> Result<Vec<JournalName>, Error> {
     let rows = sqlx::query_scalar!(
-        "SELECT journal_id FROM journal ORDER BY journal_id LIMIT $1",
+        "SELECT journal_id FROM journal WHERE NOT scratch ORDER BY journal_id LIMIT $1",
         JOURNALS_MAX
     )
     .fetch_all(pool)
@@ -180,7 +180,7 @@ pub async fn bump(connection: &mut PgConnection, name: &str) -> Result<i64, Erro
 pub async fn least_loaded(connection: &mut PgConnection) -> Result<String, Error> {
     let name = sqlx::query_scalar!(
         "SELECT j.journal_id FROM journal j LEFT JOIN account a USING (journal_id)
-         GROUP BY j.journal_id ORDER BY count(a.account_id), j.journal_id LIMIT 1"
+         WHERE NOT j.scratch GROUP BY j.journal_id ORDER BY count(a.account_id), j.journal_id LIMIT 1"
     )
     .fetch_optional(connection)
     .await?;

@@ -176,6 +176,7 @@ pub async fn create_in(tx: &mut Tx, id: &str, new: NewAccount) -> Result<(), Err
                 field: "name",
                 problem: format!("{:?} is another account's", new.name),
             },
+            Some("account_scratch_check") => Error::invalid("journal", "is at no edge"),
             _ => error,
         });
     }

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::clock;
 use crate::config::DatabaseSettings;
 use crate::database;
 use crate::error::Error;
+use crate::ledger::self_test::{self, SelfTest};
 use crate::pull::edge::Edge;
 use crate::pull::to_end;
 use crate::read::health::JournalHealth;
@@ -31,6 +33,9 @@ pub(super) struct Reconcile {
     /// Pull every journal to its end first, once
     #[arg(long)]
     once: bool,
+    /// First see whether a drift of one nano, made on purpose, raises the alarm
+    #[arg(long)]
+    self_test: bool,
     /// The edge; needed with --once
     #[arg(long, env = "WEIR_EDGE_URL", value_name = "URL")]
     edge_url: Option<String>,
@@ -49,13 +54,20 @@ impl Reconcile {
         } else {
             Vec::new()
         };
+        let tested =
+            if self.self_test { Some(self_test::test(&pool, clock::now()).await?) } else { None };
         let reconciled = Reconciled::read(&pool, clock::now(), failures).await?;
         let code = match (reconciled.failures.is_empty(), reconciled.findings_open) {
             (_, 1..) => FINDINGS_OPEN,
             (false, _) => FAILED,
             (true, _) => 0,
         };
-        Ok(Answer::new(&reconciled, text(&reconciled))?.with_code(code))
+        let mut text = text(&reconciled);
+        if let Some(test) = &tested {
+            let how = if test.passed { "passed" } else { "FAILED" };
+            let _ = write!(text, "\n\nThe self-test {how}: {}.", test.detail);
+        }
+        Ok(Answer::new(&Told { reconciled, self_test: tested }, text)?.with_code(code))
     }
 
     fn edge(&self) -> Result<Edge, Error> {
@@ -64,6 +76,15 @@ impl Reconcile {
         let key = self.signing_key.as_ref().ok_or_else(needed("WEIR_SIGNING_KEY"))?;
         Edge::new(url, Arc::new(Signer::parse(key)?))
     }
+}
+
+/// What is told as JSON.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    reconciled: Reconciled,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    self_test: Option<SelfTest>,
 }
 
 /// Writing to a String cannot fail.

@@ -15,6 +15,7 @@ use crate::config::{BillSettings, DatabaseSettings, EdgeSettings, ServeSettings,
 use crate::database;
 use crate::error::Error;
 use crate::http::{self, Admin, Callbacks, MetricsToken, Site};
+use crate::ledger::self_test;
 use crate::pull;
 use crate::pull::edge::Edge;
 use crate::read::health::Process;
@@ -64,6 +65,7 @@ impl Serve {
         let pulls = pull::run::run(pool.clone(), edge, interval_ms, metrics, stopped.clone());
         let pulls = tokio::spawn(pulls);
         let looks = tokio::spawn(bill::run::run(pool.clone(), bill_quiet_ms, stopped.clone()));
+        let tests = tokio::spawn(self_test::run(pool.clone(), stopped.clone()));
         let mut asked = stopped;
         let serving =
             axum::serve(listener, http::router(site)).with_graceful_shutdown(async move {
@@ -76,7 +78,7 @@ impl Serve {
         info!("stopping");
         // Both ends are gone already if this fails.
         let _ = stop.send(true);
-        let ended = async { tokio::join!(pulls, looks, serving) };
+        let ended = async { tokio::join!(pulls, looks, tests, serving) };
         let patience = Duration::from_millis(SHUTDOWN_MS_MAX);
         if tokio::time::timeout(patience, ended).await.is_ok() {
             info!("stopped");

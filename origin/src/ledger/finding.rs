@@ -12,6 +12,7 @@ use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
 use crate::error::Error;
+use crate::ledger::self_test;
 use crate::page::{Page, Span};
 use crate::text;
 
@@ -98,14 +99,7 @@ pub async fn record(
 ) -> Result<(), Error> {
     for finding in findings {
         let call = finding.call.as_ref().map(CallId::as_str);
-        warn!(
-            journal = journal.as_str(),
-            code = finding.code.name(),
-            seq = finding.seq,
-            call.id = call,
-            "a finding: {}",
-            finding.detail
-        );
+        log(journal, finding);
         let written = sqlx::query!(
             "INSERT INTO finding (journal_id, code, epoch, seq, call_id, detail)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -125,6 +119,41 @@ pub async fn record(
         }
     }
     Ok(())
+}
+
+/// What is made on purpose is no reason to look into the log.
+fn log(journal: &JournalName, finding: &Finding) {
+    let Finding { seq, call, code, detail } = finding;
+    if journal.as_str() == self_test::JOURNAL && *code != Code::SelfTest {
+        return;
+    }
+    let (code, call) = (code.name(), call.as_ref().map(CallId::as_str));
+    warn!(journal = journal.as_str(), code, seq, call.id = call, "a finding: {detail}");
+}
+
+/// How many are open.
+pub async fn count_open(executor: impl PgExecutor<'_>) -> Result<i64, Error> {
+    let count =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM finding WHERE state = 'open'"#);
+    Ok(count.fetch_one(executor).await?)
+}
+
+/// Marks the open findings of a code as resolved, by the origin itself.
+pub async fn resolve(
+    connection: &mut PgConnection,
+    code: Code,
+    reason: &str,
+) -> Result<u64, Error> {
+    let resolved = sqlx::query!(
+        "UPDATE finding SET state = 'resolved', state_reason = $2, state_actor = 'origin',
+                            state_at = now()
+         WHERE code = $1 AND state = 'open'",
+        code.name(),
+        reason
+    )
+    .execute(connection)
+    .await?;
+    Ok(resolved.rows_affected())
 }
 
 /// Marks what was found missing about a call as explained: it is known now.

@@ -9,3 +9,4 @@ pub mod post;
 mod rows;
 pub(crate) mod stored;
 pub mod rerate;
+pub mod self_test;

@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 use crate::clock;
 use crate::error::Error;
 use crate::journal::JOURNALS_MAX;
+use crate::ledger::finding;
+use crate::ledger::self_test::{STALE_MS, SelfTests};
 
 /// Longest wait for the database before it counts as away.
 const PATIENCE_MS: u64 = 2_000;
@@ -20,7 +22,7 @@ const STALE_INTERVALS: u64 = 6;
 /// What `/health` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`; `degraded` when a journal is stopped or not pulled; `down` when the database is away.
+    /// `ok`; `degraded` when a journal is stopped or not pulled, or the self-test does not pass; `down` when the database is away.
     pub status: &'static str,
     /// `connected` or `disconnected`.
     pub database: &'static str,
@@ -38,6 +40,17 @@ pub struct Health {
     pub journals: Vec<JournalHealth>,
     /// Open findings; null while the database is away.
     pub findings_open: Option<i64>,
+    /// The daily proof that a drift of one nano is noticed; null while the database is away.
+    pub self_test: Option<SelfTestHealth>,
+}
+
+/// How the daily proof is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SelfTestHealth {
+    /// How long ago it last passed; null when never.
+    pub last_passed_age_ms: Option<u64>,
+    /// Whether the last one did not pass.
+    pub failing: bool,
 }
 
 /// How a journal is.
@@ -83,8 +96,9 @@ impl Health {
 pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
     let patience = Duration::from_millis(PATIENCE_MS);
     let uptime = process.began.elapsed();
-    let asked = tokio::time::timeout(patience, ask(pool, now)).await;
-    let Ok(Ok((journals, findings_open))) = asked else {
+    let asking = async { Ok::<_, Error>((ask(pool, now).await?, SelfTests::read(pool).await?)) };
+    let asked = tokio::time::timeout(patience, asking).await;
+    let Ok(Ok(((journals, findings_open), tests))) = asked else {
         return Health {
             status: "down",
             database: "disconnected",
@@ -95,6 +109,7 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
             oldest_open_call_age_ms: None,
             journals: Vec::new(),
             findings_open: None,
+            self_test: None,
         };
     };
     let ages: Option<Vec<u64>> = journals.iter().map(|journal| journal.last_pull_age_ms).collect();
@@ -105,10 +120,17 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
         let stale = journal.last_pull_age_ms.is_none_or(|age| age > stale_ms);
         journal.stopped_by.is_some() || (stale && !is_young)
     };
+    let self_test = SelfTestHealth {
+        last_passed_age_ms: tests.last_passed_at.map(|at| now.since(clock::unix_ms(at))),
+        failing: tests.failing,
+    };
+    // Before the first one there is nothing to say.
+    let is_untested =
+        tests.failing || self_test.last_passed_age_ms.is_some_and(|age| age > STALE_MS);
     let open_calls =
         journals.iter().fold(0_i64, |sum, journal| sum.saturating_add(journal.open_holds));
     Health {
-        status: if journals.iter().any(is_bad) { "degraded" } else { "ok" },
+        status: if journals.iter().any(is_bad) || is_untested { "degraded" } else { "ok" },
         database: "connected",
         uptime: uptime.as_secs(),
         version: env!("CARGO_PKG_VERSION"),
@@ -117,6 +139,7 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
         oldest_open_call_age_ms: journals.iter().filter_map(|j| j.oldest_hold_age_ms).max(),
         journals,
         findings_open: Some(findings_open),
+        self_test: Some(self_test),
     }
 }
 
@@ -125,15 +148,12 @@ pub async fn ask(pool: &PgPool, now: UnixMs) -> Result<(Vec<JournalHealth>, i64)
     let rows = sqlx::query!(
         "SELECT journal_id, last_pull_at, cursor_seq, head_seq, open_holds, oldest_hold_at,
                 stopped_by, last_error
-         FROM journal ORDER BY journal_id LIMIT $1",
+         FROM journal WHERE NOT scratch ORDER BY journal_id LIMIT $1",
         JOURNALS_MAX
     )
     .fetch_all(pool)
     .await?;
-    let findings_open =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM finding WHERE state = 'open'"#)
-            .fetch_one(pool)
-            .await?;
+    let findings_open = finding::count_open(pool).await?;
     let age = |at: Option<DateTime<Utc>>| at.map(|at| now.since(clock::unix_ms(at)));
     let journals = rows
         .into_iter()

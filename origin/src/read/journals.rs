@@ -59,7 +59,7 @@ pub async fn list(pool: &PgPool, span: &Span) -> Result<Page<JournalTold>, Error
                   ) AS "calls_lost!",
                   last_pull_at, last_error
            FROM journal j
-           WHERE $1::text IS NULL OR journal_id > $1
+           WHERE NOT scratch AND ($1::text IS NULL OR journal_id > $1)
            ORDER BY journal_id LIMIT $2"#,
         span.behind(),
         span.rows_asked()

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 
 use crate::database::CONNECTIONS_MAX;
 use crate::error::Error;
+use crate::ledger::self_test::SelfTests;
 
 use super::health;
 
@@ -42,6 +43,7 @@ pub async fn register(registry: &mut Registry, pool: &PgPool, now: UnixMs) -> Re
     journals(registry, pool, now).await?;
     findings(registry, pool).await?;
     money(registry, pool).await?;
+    self_tests(registry, pool).await?;
     // What the pool says of itself; a connection that is being made counts as used.
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     let connections = [
@@ -98,6 +100,23 @@ async fn findings(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
     registry.register("findings", "Differences that reconciling noticed", found);
     // Also when there was never one, so that an alarm has something to look at.
     registry.register("findings_open", "Those that nobody has explained", ConstGauge::new(open));
+    Ok(())
+}
+
+async fn self_tests(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
+    let tests = SelfTests::read(pool).await?;
+    let passed = tests.last_passed_at.map_or(0, |at| at.timestamp());
+    let gauges = [
+        (
+            "self_test_last_success_timestamp_seconds",
+            "When a drift made on purpose was last noticed; 0 when never",
+            passed,
+        ),
+        ("self_test_failing", "Whether the last one was not", i64::from(tests.failing)),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value));
+    }
     Ok(())
 }
 

@@ -45,3 +45,4 @@ mod statements;
 mod tables;
 mod telling;
 mod tester;
+mod testing_itself;

@@ -24,6 +24,7 @@ mod write;
 
 pub use credit::credit;
 pub use page::{Posted, Said, page};
+pub(crate) use page::{make_month, page_in};
 
 use crate::error::Error;
 

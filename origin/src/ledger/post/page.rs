@@ -76,21 +76,37 @@ pub async fn page(
 ) -> Result<Posted, Error> {
     make_months(pool, &page.entries).await?;
     let mut tx = Tx::begin(pool, "post_page").await?;
-    let journal = journal::lock(&mut tx, name).await?;
+    let posted = page_in(&mut tx, name, asked, page, said, now).await?;
+    if posted != Posted::Overtaken {
+        tx.commit().await?;
+    }
+    Ok(posted)
+}
+
+/// The same in a transaction of the caller's, for months that are there.
+pub(crate) async fn page_in(
+    tx: &mut Tx,
+    name: &JournalName,
+    asked: &Cursor,
+    page: Page,
+    said: &Said,
+    now: UnixMs,
+) -> Result<Posted, Error> {
+    let journal = journal::lock(tx, name).await?;
     if journal.cursor != *asked {
         return Ok(Posted::Overtaken);
     }
     let (epoch, head) = (page.epoch.clone(), page.head);
     let posted_as = journal.posted_as(&epoch);
-    note_said(&mut tx, name, &page, said, now).await?;
+    note_said(tx, name, &page, said, now).await?;
     if let Some(finding) = ledger_behind(&journal, &epoch, said) {
-        raise_revision(&mut tx, name, said).await?;
-        finding::record(&mut tx, name, epoch.as_str(), &[finding]).await?;
+        raise_revision(tx, name, said).await?;
+        finding::record(tx, name, epoch.as_str(), &[finding]).await?;
     }
-    let looked = look_up(&mut tx, &page.entries).await?;
+    let looked = look_up(tx, &page.entries).await?;
     let checked = match reconcile::check(&journal.cursor, page, &looked) {
         Ok((verified, mut findings)) => {
-            match again::sort_out(&mut tx, name, &posted_as, verified.entries()).await? {
+            match again::sort_out(tx, name, &posted_as, verified.entries()).await? {
                 Ok(sorted) => {
                     findings.extend(sorted.findings.iter().cloned());
                     Ok((verified, sorted, findings))
@@ -102,26 +118,25 @@ pub async fn page(
     };
     let posted = match checked {
         Ok((verified, sorted, findings)) => {
-            write_entries(&mut tx, name, &posted_as, &sorted.new).await?;
-            again::keep(&mut tx, name, &posted_as, &sorted.again).await?;
-            move_cursor(&mut tx, name, &epoch, &verified).await?;
-            finding::record(&mut tx, name, posted_as.as_str(), &findings).await?;
+            write_entries(tx, name, &posted_as, &sorted.new).await?;
+            again::keep(tx, name, &posted_as, &sorted.again).await?;
+            move_cursor(tx, name, &epoch, &verified).await?;
+            finding::record(tx, name, posted_as.as_str(), &findings).await?;
             let more = head.seq > verified.tail().seq;
             Posted::Entries { count: verified.entries().len(), more }
         }
         Err(finding) => {
             if journal.stopped_by.is_none() && finding.code.is_of_another_store() {
-                lost::keep(&mut tx, name, &said.open, now).await?;
+                lost::keep(tx, name, &said.open, now).await?;
             }
-            stop(&mut tx, name, &finding).await?;
+            stop(tx, name, &finding).await?;
             let findings = [finding];
-            finding::record(&mut tx, name, posted_as.as_str(), &findings).await?;
+            finding::record(tx, name, posted_as.as_str(), &findings).await?;
             let [finding] = findings;
             Posted::Stopped(finding)
         }
     };
-    open::replace(&mut tx, name, &said.open).await?;
-    tx.commit().await?;
+    open::replace(tx, name, &said.open).await?;
     Ok(posted)
 }
 
@@ -135,6 +150,13 @@ async fn make_months(pool: &PgPool, entries: &[Entry]) -> Result<(), Error> {
     for moment in months.values() {
         sqlx::query!("SELECT entry_month_make($1)", moment).execute(pool).await?;
     }
+    Ok(())
+}
+
+/// The partition of the month of a time.
+pub(crate) async fn make_month(pool: &PgPool, time: UnixMs) -> Result<(), Error> {
+    let month = clock::timestamp(time)?.format("%Y-%m-01T00:00:00Z").to_string();
+    sqlx::query!("SELECT entry_month_make($1::text::timestamptz)", month).execute(pool).await?;
     Ok(())
 }
 
