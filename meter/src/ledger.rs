@@ -177,6 +177,17 @@ impl Rollup {
     }
 }
 
+/// Sums that differ, by what they sum over: what stands, and what should; `None` where there is no row.
+pub fn differing(
+    stand: &BTreeMap<RollupKey, Rollup>,
+    should: &BTreeMap<RollupKey, Rollup>,
+) -> BTreeMap<RollupKey, (Option<Rollup>, Option<Rollup>)> {
+    let keys = stand.keys().chain(should.keys());
+    let pairs = keys.map(|key| (key, (stand.get(key).copied(), should.get(key).copied())));
+    let differ = pairs.filter(|(_, (stands, should))| stands != should);
+    differ.map(|(key, pair)| (key.clone(), pair)).collect()
+}
+
 /// The start of the hour, UTC. 1970 began on a full hour and UTC days have 24 of them.
 pub fn hour_of(time: UnixMs) -> UnixMs {
     start_of(time, HOUR_MS)
@@ -243,6 +254,24 @@ mod tests {
             amount: Nanos::from_quota(10).unwrap(),
         };
         assert_eq!(rollups, [want]);
+    }
+
+    #[test]
+    fn only_sums_that_differ_are_given_with_what_stands_and_what_should() {
+        let should = Movements::of(&chain([facts(1, 0, 10), facts(2, 1, 20)])).unwrap().rollups;
+        assert!(differing(&should, &should).is_empty());
+        let (first, second) = (should.keys().next().unwrap(), should.keys().nth(1).unwrap());
+        let mut stand = should.clone();
+        stand.remove(first);
+        let more = stand.get_mut(second).unwrap();
+        more.amount = more.amount.plus(Nanos::new(1)).unwrap();
+        let extra = RollupKey { hour: UnixMs::new(0), ..first.clone() };
+        stand.insert(extra.clone(), Rollup::default());
+        let found = differing(&stand, &should);
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[first], (None, Some(should[first])));
+        assert_eq!(found[second], (Some(stand[second]), Some(should[second])));
+        assert_eq!(found[&extra], (Some(Rollup::default()), None));
     }
 
     #[test]

@@ -95,6 +95,11 @@ impl Tx {
         Ok(Self { inner: pool.begin().await?, name, began: Instant::now() })
     }
 
+    /// Takes back everything done in it.
+    pub async fn rollback(self) -> Result<(), Error> {
+        Ok(self.inner.rollback().await?)
+    }
+
     /// Makes everything done in it true at once.
     pub async fn commit(self) -> Result<(), Error> {
         self.inner.commit().await?;

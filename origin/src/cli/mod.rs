@@ -10,6 +10,7 @@ mod admin;
 mod amount;
 mod answer;
 mod audit;
+mod backfill;
 mod bill;
 mod call;
 mod explain;
@@ -114,6 +115,8 @@ enum Command {
     Routes,
     /// Print what follows from what a reply tells: every cell of the rule
     Outcomes,
+    /// Build rollups and balances again from the entries, and show what differed
+    Backfill(backfill::BackfillArguments),
     /// Take in upstream's own bill, and hold it against the books
     #[command(subcommand)]
     Bill(bill::BillCommand),
@@ -159,6 +162,7 @@ impl Cli {
             Command::Explain(explain) => explain.run().await,
             Command::Routes => tables::routes(),
             Command::Outcomes => tables::outcomes(),
+            Command::Backfill(backfill) => backfill.run(&actor).await,
             Command::Bill(bill) => bill.run(&actor).await,
             Command::Rerate(rerate) => rerate.run(&actor).await,
             Command::Statement(statement) => statement.run().await,

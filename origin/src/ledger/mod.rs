@@ -2,6 +2,7 @@
 //!
 //! Path: pull → **ledger** → read.
 
+pub mod backfill;
 pub(crate) mod chain;
 pub mod credit;
 pub mod finding;

@@ -15,7 +15,7 @@ use crate::tester::{J0, Tester};
 /// Longer than anything that is waited for takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn command(tester: &Tester) -> Command {
+pub(crate) fn command(tester: &Tester) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     command
         .env_clear()

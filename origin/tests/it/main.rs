@@ -14,6 +14,7 @@ mod accepting;
 mod acting;
 mod agreeing;
 mod auditing;
+mod backfilling;
 mod billing;
 mod commands;
 mod comparing;

@@ -38,8 +38,8 @@ async fn sabotage(tester: &Tester, what: &str) {
 async fn a_drift_of_one_nano_is_noticed_and_leaves_no_trace() {
     let tester = Tester::new().await;
     let before = traces(&tester).await;
-    let tested = test(&tester.pool, clock::now()).await.unwrap();
-    assert!(tested.passed, "{}", tested.detail);
+    let came_to = test(&tester.pool, clock::now()).await.unwrap();
+    assert!(came_to.passed, "{}", came_to.detail);
     assert_eq!(traces(&tester).await, before);
     assert_eq!(tester.sums().await, Sums::all(0, Nanos::ZERO));
     assert_eq!(tester.findings().await, []);
