@@ -116,6 +116,15 @@ fn secret(text: &str) -> Result<String, String> {
     Err(format!("must have {SECRET_CHARS_MIN} to {SECRET_CHARS_MAX} letters, digits, `-` and `_`"))
 }
 
+/// Where alarms are told.
+#[derive(Args)]
+pub struct WebhookSettings {
+    /// Where findings and low balances are told: a JSON list of `{"url", "format", "secret"}`, each format
+    /// one of `weir`, `feishu`, `dingtalk` and `wecom`
+    #[arg(long, env = "WEIR_WEBHOOKS", hide_env_values = true, value_name = "JSON")]
+    pub webhooks: Option<String>,
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {

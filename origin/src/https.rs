@@ -1,4 +1,4 @@
-//! Requests to the edge, over HTTP or HTTPS: each sent once, and bounded in time and size.
+//! Requests over HTTP or HTTPS, to the edge and to webhooks: each sent once, and bounded in time and size.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct Limits {
     pub bytes_max: usize,
 }
 
-/// The edge, as an address.
+/// An address.
 pub struct Https {
     client: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
@@ -51,9 +51,14 @@ pub struct Https {
 impl Https {
     /// The edge at this URL.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let uri: Uri = url.parse().map_err(|error| Error::invalid(FIELD, error))?;
+        Self::named(url, FIELD)
+    }
+
+    /// What a setting names.
+    pub fn named(url: &str, setting: &'static str) -> Result<Self, Error> {
+        let uri: Uri = url.parse().map_err(|error| Error::invalid(setting, error))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-            return Err(Error::invalid(FIELD, "is not an http or https URL"));
+            return Err(Error::invalid(setting, "is not an http or https URL"));
         }
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -61,7 +66,7 @@ impl Https {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
             .map_err(|error| {
-                Error::invalid(FIELD, format_args!("needs root certificates: {error}"))
+                Error::invalid(setting, format_args!("needs root certificates: {error}"))
             })?
             .https_or_http()
             .enable_http1()
@@ -73,7 +78,7 @@ impl Https {
         Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
     }
 
-    /// The URL of this path at the edge.
+    /// The URL of this path there.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }

@@ -30,6 +30,7 @@ pub mod registered;
 pub mod price;
 
 // What comes up from the edge.
+pub mod alarm;
 pub mod ledger;
 pub mod pull;
 pub mod metrics;

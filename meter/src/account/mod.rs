@@ -5,6 +5,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod low;
 mod settings;
 
 use crate::ids::{AccountId, Group};

@@ -14,6 +14,7 @@ use serde::Serialize;
 use sqlx::{PgExecutor, PgPool};
 use utoipa::ToSchema;
 
+use crate::alarm::low;
 use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
@@ -84,6 +85,8 @@ pub struct AccountRow {
     pub keeps_user_ids: bool,
     /// Whether every stream ends with a `balance_updated` event.
     pub balance_events: bool,
+    /// Below which balance an alarm is raised; `None` for never.
+    pub low_balance_nanos: Option<i64>,
     /// The sum of its credits.
     pub credits_nanos: i64,
     /// The sum of its entries.
@@ -231,6 +234,7 @@ pub async fn change(
         return Err(missing(&account.account_id));
     }
     write_settings(&mut tx, &account.account_id, &change.settings).await?;
+    low::look(&mut tx, [account.account_id.as_str()]).await?;
     let after = find(&mut *tx, &account.account_id).await?;
     let detail = audit::changes(&before, &after)?;
     audit::record(&mut tx, actor, Act::AccountChange, &account.account_id, &detail).await?;
@@ -259,7 +263,8 @@ async fn write_settings(
              day_offset_until = coalesce($10, day_offset_until),
              credential = CASE WHEN $11 THEN $12 ELSE credential END,
              keeps_user_ids = coalesce($13, keeps_user_ids),
-             balance_events = coalesce($14, balance_events)
+             balance_events = coalesce($14, balance_events),
+             low_balance_nanos = CASE WHEN $15 THEN $16 ELSE low_balance_nanos END
          WHERE account_id = $1",
         account_id,
         change.requests_per_minute.is_some(),
@@ -274,7 +279,9 @@ async fn write_settings(
         change.credential.is_some(),
         change.credential.as_ref().and_then(|to| to.0.as_ref()).map(CredentialName::as_str),
         change.keeps_user_ids,
-        change.balance_events
+        change.balance_events,
+        change.low_balance.is_some(),
+        change.low_balance.and_then(|to| to.0).map(Nanos::get)
     )
     .execute(&mut **tx)
     .await?;
@@ -305,7 +312,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id_or_name: &str) -> Result<Acc
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
                   a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos, a.time_zone,
-                  a.credential, a.keeps_user_ids, a.balance_events,
+                  a.credential, a.keeps_user_ids, a.balance_events, a.low_balance_nanos,
                   coalesce(b.credits_nanos, 0) AS "credits_nanos!",
                   coalesce(b.spent_nanos, 0) AS "spent_nanos!",
                   coalesce(b.entries, 0) AS "entries!"
@@ -341,7 +348,7 @@ pub async fn list(pool: &PgPool, span: &Span) -> Result<Page<AccountRow>, Error>
         AccountRow,
         r#"SELECT a.account_id, a.name, a.journal_id, a.status, a.group_name, a.overdraft_nanos,
                   a.requests_per_minute, a.concurrent_calls, a.daily_budget_nanos, a.time_zone,
-                  a.credential, a.keeps_user_ids, a.balance_events,
+                  a.credential, a.keeps_user_ids, a.balance_events, a.low_balance_nanos,
                   coalesce(b.credits_nanos, 0) AS "credits_nanos!",
                   coalesce(b.spent_nanos, 0) AS "spent_nanos!",
                   coalesce(b.entries, 0) AS "entries!"

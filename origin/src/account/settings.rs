@@ -35,6 +35,8 @@ pub struct SettingsChange {
     pub keeps_user_ids: Option<bool>,
     /// Whether every stream ends with a `balance_updated` event.
     pub balance_events: Option<bool>,
+    /// Below which balance an alarm is raised. The edge is not told.
+    pub low_balance: Option<To<Nanos>>,
 }
 
 impl SettingsChange {
@@ -42,12 +44,16 @@ impl SettingsChange {
     pub fn check(&self) -> Result<(), Error> {
         check_count("requests_per_minute", self.requests_per_minute, REQUESTS_PER_MINUTE_MAX)?;
         check_count("concurrent_calls", self.concurrent_calls, CONCURRENT_CALLS_MAX)?;
-        match self.daily_budget {
-            Some(To(Some(budget))) if budget < Nanos::ZERO => {
-                Err(Error::invalid("daily_budget", "is negative"))
+        for (field, amount) in
+            [("daily_budget", self.daily_budget), ("low_balance", self.low_balance)]
+        {
+            if let Some(To(Some(amount))) = amount
+                && amount < Nanos::ZERO
+            {
+                return Err(Error::invalid(field, "is negative"));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 

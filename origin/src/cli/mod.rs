@@ -31,6 +31,7 @@ mod setup;
 mod statement;
 mod tables;
 mod wait;
+mod webhook;
 
 use clap::{Parser, Subcommand};
 
@@ -128,6 +129,9 @@ enum Command {
     /// Bring over what another program kept
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Try the webhooks that alarms go to, and list what became of alarms
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Report on what was metered
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -167,6 +171,7 @@ impl Cli {
             Command::Rerate(rerate) => rerate.run(&actor).await,
             Command::Statement(statement) => statement.run().await,
             Command::Import(import) => import.run(&actor).await,
+            Command::Webhook(webhook) => webhook.run().await,
             Command::Report(report) => report.run().await,
         }
     }

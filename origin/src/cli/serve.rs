@@ -10,8 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::alarm;
 use crate::bill;
-use crate::config::{BillSettings, DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings};
+use crate::config::{
+    BillSettings, DatabaseSettings, EdgeSettings, ServeSettings, SigningSettings, WebhookSettings,
+};
 use crate::database;
 use crate::error::Error;
 use crate::http::{self, Admin, Callbacks, MetricsToken, Site};
@@ -33,6 +36,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     bill: BillSettings,
     #[command(flatten)]
+    webhooks: WebhookSettings,
+    #[command(flatten)]
     edge: EdgeSettings,
     #[command(flatten)]
     signing: SigningSettings,
@@ -45,6 +50,7 @@ impl Serve {
         let began = Instant::now();
         let signer = Arc::new(self.signing.signer()?);
         let edge = Arc::new(Edge::new(&self.edge.edge_url, Arc::clone(&signer))?);
+        let hooks = alarm::hook::parse(self.webhooks.webhooks.as_deref())?;
         let pool = database::pool(&self.database.database_url)?;
         let ServeSettings { listen, pull_interval_ms: interval_ms, admin_user, .. } = self.settings;
         let admin = self.settings.admin_password.map(|secret| Admin::new(&admin_user, &secret));
@@ -66,6 +72,7 @@ impl Serve {
         let pulls = tokio::spawn(pulls);
         let looks = tokio::spawn(bill::run::run(pool.clone(), bill_quiet_ms, stopped.clone()));
         let tests = tokio::spawn(self_test::run(pool.clone(), stopped.clone()));
+        let alarms = tokio::spawn(alarm::run::run(pool.clone(), hooks, stopped.clone()));
         let mut asked = stopped;
         let serving =
             axum::serve(listener, http::router(site)).with_graceful_shutdown(async move {
@@ -78,7 +85,7 @@ impl Serve {
         info!("stopping");
         // Both ends are gone already if this fails.
         let _ = stop.send(true);
-        let ended = async { tokio::join!(pulls, looks, tests, serving) };
+        let ended = async { tokio::join!(pulls, looks, tests, alarms, serving) };
         let patience = Duration::from_millis(SHUTDOWN_MS_MAX);
         if tokio::time::timeout(patience, ended).await.is_ok() {
             info!("stopped");

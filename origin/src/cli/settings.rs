@@ -11,7 +11,7 @@ use crate::account::settings::{SettingsChange, To};
 use super::amount;
 
 /// The names of the options, for commands that need one of them.
-pub(super) const OPTIONS: [&str; 7] = [
+pub(super) const OPTIONS: [&str; 8] = [
     "requests_per_minute",
     "concurrent_calls",
     "daily_budget",
@@ -19,6 +19,7 @@ pub(super) const OPTIONS: [&str; 7] = [
     "credential",
     "keep_user_ids",
     "balance_events",
+    "low_balance",
 ];
 
 /// What is set; what is not named stays.
@@ -46,6 +47,9 @@ pub(super) struct Settings {
     /// Whether every stream ends with a `balance_updated` event
     #[arg(long, value_name = "BOOL")]
     balance_events: Option<bool>,
+    /// Below which balance an alarm is raised, in quota, or `none`
+    #[arg(long, value_name = "QUOTA|none", value_parser = amount::budget)]
+    low_balance: Option<To<Nanos>>,
 }
 
 fn zone(text: &str) -> Result<Tz, &'static str> {
@@ -69,6 +73,7 @@ impl From<Settings> for SettingsChange {
             credential,
             keep_user_ids: keeps_user_ids,
             balance_events,
+            low_balance,
         } = settings;
         Self {
             requests_per_minute,
@@ -78,6 +83,7 @@ impl From<Settings> for SettingsChange {
             credential,
             keeps_user_ids,
             balance_events,
+            low_balance,
         }
     }
 }
@@ -90,13 +96,16 @@ pub(super) fn lines(account: &AccountRow) -> String {
     let budget = budget.map_or_else(|| "unlimited".to_owned(), |quota| format!("{quota} quota"));
     let user_ids =
         if account.keeps_user_ids { "as they come" } else { "with the account in front" };
+    let alarm = account.low_balance_nanos.map(|low| Nanos::new(low).in_quota());
+    let alarm = alarm.map_or_else(|| "none".to_owned(), |low| format!("below {low} quota"));
     let events = if account.balance_events { "always" } else { "when asked for" };
     format!(
         "  calls      {} a minute, {} at once\n  \
          a day      {budget}, in {}\n  \
          credential {}\n  \
          user ids   {user_ids}\n  \
-         events     {events}",
+         events     {events}\n  \
+         alarm      {alarm}",
         count(account.requests_per_minute),
         count(account.concurrent_calls),
         account.time_zone,

@@ -99,6 +99,10 @@ struct SettingsBody {
     keeps_user_ids: Option<bool>,
     /// Whether every stream ends with a `balance_updated` event.
     balance_events: Option<bool>,
+    /// Below which balance an alarm is raised; null for never.
+    #[schema(minimum = 0)]
+    #[serde(default, deserialize_with = "given")]
+    low_balance_nanos: Option<Option<i64>>,
 }
 
 impl TryFrom<SettingsBody> for SettingsChange {
@@ -121,6 +125,7 @@ impl TryFrom<SettingsBody> for SettingsChange {
             credential: body.credential.map(credential).transpose()?,
             keeps_user_ids: body.keeps_user_ids,
             balance_events: body.balance_events,
+            low_balance: body.low_balance_nanos.map(|to| To(to.map(Nanos::new))),
         })
     }
 }

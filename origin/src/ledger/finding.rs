@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use tracing::warn;
 use utoipa::ToSchema;
 
+use crate::alarm;
 use crate::audit::{self, Act, Actor};
 use crate::clock;
 use crate::database::Tx;
@@ -97,28 +98,33 @@ pub async fn record(
     epoch: &str,
     findings: &[Finding],
 ) -> Result<(), Error> {
+    let mut new = Vec::new();
     for finding in findings {
-        let call = finding.call.as_ref().map(CallId::as_str);
         log(journal, finding);
+        // What was met before was seen more than once.
         let written = sqlx::query!(
-            "INSERT INTO finding (journal_id, code, epoch, seq, call_id, detail)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (journal_id, code, epoch, seq) WHERE state = 'open'
-             DO UPDATE SET last_seen_at = now(), times_seen = finding.times_seen + 1",
+            r#"INSERT INTO finding (journal_id, code, epoch, seq, call_id, detail)
+               VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (journal_id, code, epoch, seq) WHERE state = 'open'
+               DO UPDATE SET last_seen_at = now(), times_seen = finding.times_seen + 1
+               RETURNING finding_id, times_seen = 1 AS "is_new!""#,
             journal.as_str(),
             finding.code.name(),
             epoch,
             i64::try_from(finding.seq)?,
-            call,
+            finding.call.as_ref().map(CallId::as_str),
             finding.detail
         )
-        .execute(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await?;
-        if written.rows_affected() != 1 {
+        let Some(written) = written else {
             return Err(Error::impossible("finding", "an insert wrote no row"));
+        };
+        if written.is_new {
+            new.push((written.finding_id, finding));
         }
     }
-    Ok(())
+    alarm::raise_findings(connection, journal.as_str(), &new).await
 }
 
 /// What is made on purpose is no reason to look into the log.

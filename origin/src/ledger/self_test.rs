@@ -199,6 +199,17 @@ async fn drill(
     if found != [want.name()] {
         return Ok(Some(format!("the findings are {found:?}, and should be {:?}", [want.name()])));
     }
+    let alarms = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM alarm WHERE subject = $1 AND NOT is_spread
+           AND detail -> 'findings' -> 0 ->> 'call' = $2"#,
+        JOURNAL,
+        drill.calls[1].as_str()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if alarms != 1 {
+        return Ok(Some(format!("{alarms} alarms were raised about it")));
+    }
     let after = finding::count_open(&mut *tx).await?;
     if after != before.saturating_add(1) {
         let problem = format!("{before} findings were open, and {after} are with it");

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 use sqlx::PgPool;
 
+use crate::alarm;
 use crate::database::CONNECTIONS_MAX;
 use crate::error::Error;
 use crate::ledger::self_test::SelfTests;
@@ -44,6 +45,7 @@ pub async fn register(registry: &mut Registry, pool: &PgPool, now: UnixMs) -> Re
     findings(registry, pool).await?;
     money(registry, pool).await?;
     self_tests(registry, pool).await?;
+    alarms(registry, pool).await?;
     // What the pool says of itself; a connection that is being made counts as used.
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     let connections = [
@@ -100,6 +102,18 @@ async fn findings(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
     registry.register("findings", "Differences that reconciling noticed", found);
     // Also when there was never one, so that an alarm has something to look at.
     registry.register("findings_open", "Those that nobody has explained", ConstGauge::new(open));
+    Ok(())
+}
+
+async fn alarms(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
+    let (waiting, given_up) = alarm::list::counts(pool).await?;
+    let gauges = [
+        ("alarms_waiting", "Alarms that a webhook has not taken yet", waiting),
+        ("alarms_given_up", "Alarms that a webhook never took", given_up),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value));
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@
 mod accepting;
 mod acting;
 mod agreeing;
+mod alarming;
 mod auditing;
 mod backfilling;
 mod billing;

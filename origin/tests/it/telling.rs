@@ -245,6 +245,7 @@ async fn what_is_set_for_an_account_reaches_the_edge_and_stays_until_it_is_chang
         credential: Some(To(Some("second".parse().unwrap()))),
         keeps_user_ids: Some(true),
         balance_events: Some(true),
+        ..SettingsChange::default()
     };
     let all = SettingsDoc {
         requests_per_minute: Some(60),

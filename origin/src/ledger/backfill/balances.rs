@@ -5,6 +5,7 @@
 
 use sqlx::PgConnection;
 
+use crate::alarm::low;
 use crate::database::Tx;
 use crate::error::Error;
 use crate::journal;
@@ -123,6 +124,7 @@ pub(super) async fn put_right(tx: &mut Tx, differ: &[Differing]) -> Result<(), E
         .execute(&mut **tx)
         .await?;
         one_row("balance", written.rows_affected())?;
+        low::look(tx, [account.as_str()]).await?;
         if stands.credits == should.credits {
             continue;
         }

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use crate::alarm::low;
 use crate::database::Tx;
 use crate::error::Error;
 use crate::journal;
@@ -54,6 +55,7 @@ pub async fn credit(tx: &mut Tx, new: &NewCredit) -> Result<CreditRow, Error> {
     .execute(&mut **tx)
     .await?;
     one_row("account", told.rows_affected())?;
+    low::look(tx, [new.account.as_str()]).await?;
     Ok(CreditRow {
         credit_id,
         account_id: new.account.clone(),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use meter::entry::Entry;
-use meter::ids::{Epoch, JournalName};
+use meter::ids::{AccountId, Epoch, JournalName};
 use meter::ledger::Movements;
 use sqlx::PgConnection;
 
+use crate::alarm::low;
 use crate::clock;
 use crate::error::Error;
 use crate::ledger::rows::{CourseColumns, EntryColumns, RollupColumns, SpendingColumns};
@@ -29,6 +30,7 @@ pub(super) async fn write_entries(
     add_hours(connection, &RollupColumns::of(&movements.hours)?).await?;
     add_days(connection, &RollupColumns::of(&movements.days)?).await?;
     add_course(connection, name, &CourseColumns::of(&movements.course)?).await?;
+    low::look(connection, movements.spending.keys().map(AccountId::as_str)).await?;
     mark_keys_used(connection, entries).await
 }
 
