@@ -10,8 +10,10 @@ CREATE TABLE backfill (
     -- What there was when it began, so that progress can be told.
     entries_total bigint NOT NULL,
     entries bigint NOT NULL DEFAULT 0,
-    -- The first hour that is not done; null when all are, and the balances are next.
-    next_hour_at timestamptz,
+    -- The first hour that is not done.
+    next_hour_at timestamptz NOT NULL,
+    -- The day whose hours are under way, and whose own sums come after them.
+    day_at timestamptz,
     -- The first of the differences; all of them are counted.
     differences jsonb NOT NULL DEFAULT '[]',
     differing bigint NOT NULL DEFAULT 0,

@@ -178,10 +178,13 @@ impl Rollup {
 }
 
 /// Sums that differ, by what they sum over: what stands, and what should; `None` where there is no row.
-pub fn differing(
-    stand: &BTreeMap<RollupKey, Rollup>,
-    should: &BTreeMap<RollupKey, Rollup>,
-) -> BTreeMap<RollupKey, (Option<Rollup>, Option<Rollup>)> {
+pub type Differing<K> = BTreeMap<K, (Option<Rollup>, Option<Rollup>)>;
+
+/// Where sums differ.
+pub fn differing<K: Ord + Clone>(
+    stand: &BTreeMap<K, Rollup>,
+    should: &BTreeMap<K, Rollup>,
+) -> Differing<K> {
     let keys = stand.keys().chain(should.keys());
     let pairs = keys.map(|key| (key, (stand.get(key).copied(), should.get(key).copied())));
     let differ = pairs.filter(|(_, (stands, should))| stands != should);
@@ -258,14 +261,14 @@ mod tests {
 
     #[test]
     fn only_sums_that_differ_are_given_with_what_stands_and_what_should() {
-        let should = Movements::of(&chain([facts(1, 0, 10), facts(2, 1, 20)])).unwrap().rollups;
+        let should = Movements::of(&chain([facts(1, 0, 10), facts(2, 1, 20)])).unwrap().hours;
         assert!(differing(&should, &should).is_empty());
         let (first, second) = (should.keys().next().unwrap(), should.keys().nth(1).unwrap());
         let mut stand = should.clone();
         stand.remove(first);
         let more = stand.get_mut(second).unwrap();
         more.amount = more.amount.plus(Nanos::new(1)).unwrap();
-        let extra = RollupKey { hour: UnixMs::new(0), ..first.clone() };
+        let extra = RollupKey { since: UnixMs::new(0), ..first.clone() };
         stand.insert(extra.clone(), Rollup::default());
         let found = differing(&stand, &should);
         assert_eq!(found.len(), 3);

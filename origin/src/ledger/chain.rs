@@ -119,14 +119,48 @@ impl Chain {
             .transpose()
     }
 
+    /// How many links there are, and what they add up to.
+    pub(crate) async fn sums(&self, connection: &mut PgConnection) -> Result<(i64, i64), Error> {
+        let (names, behind, upto) = self.columns();
+        let sums = sqlx::query!(
+            r#"WITH segment AS (
+                   SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[])
+                       AS segment (posted_as, behind, upto)
+               ), link AS (
+                   SELECT p.amount_nanos FROM posting p JOIN segment s
+                       ON p.epoch = s.posted_as AND p.seq > s.behind AND p.seq <= s.upto
+                   WHERE p.journal_id = $1
+                   UNION ALL
+                   SELECT g.amount_nanos FROM entry_again g JOIN segment s
+                       ON g.epoch = s.posted_as AND g.seq > s.behind AND g.seq <= s.upto
+                   WHERE g.journal_id = $1
+               )
+               SELECT count(*) AS "count!", coalesce(sum(amount_nanos), 0)::bigint AS "nanos!"
+               FROM link"#,
+            self.journal,
+            &names,
+            &behind,
+            &upto
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok((sums.count, sums.nanos))
+    }
+
+    /// The segments, a column each.
+    fn columns(&self) -> (Vec<String>, Vec<i64>, Vec<i64>) {
+        let segments = self.segments.iter();
+        let names = segments.clone().map(|segment| segment.posted_as.clone()).collect();
+        let behind = segments.clone().map(|segment| segment.behind).collect();
+        (names, behind, segments.map(|segment| segment.upto).collect())
+    }
+
     /// Has each account of the journal carry what the ledger charged it and this chain does not know of,
     /// so that the edge is told credits without it. The caller holds the lock of the journal's row.
     ///
     /// Gives how many accounts changed.
     pub(crate) async fn carry(&self, tx: &mut Tx) -> Result<usize, Error> {
-        let names: Vec<String> = self.segments.iter().map(|s| s.posted_as.clone()).collect();
-        let behind: Vec<i64> = self.segments.iter().map(|segment| segment.behind).collect();
-        let upto: Vec<i64> = self.segments.iter().map(|segment| segment.upto).collect();
+        let (names, behind, upto) = self.columns();
         let changed = sqlx::query!(
             r#"WITH segment AS (
                    SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[])

@@ -137,13 +137,6 @@ fn log(journal: &JournalName, finding: &Finding) {
     warn!(journal = journal.as_str(), code, seq, call.id = call, "a finding: {detail}");
 }
 
-/// How many are open.
-pub async fn count_open(executor: impl PgExecutor<'_>) -> Result<i64, Error> {
-    let count =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM finding WHERE state = 'open'"#);
-    Ok(count.fetch_one(executor).await?)
-}
-
 /// Marks the open findings of a code as resolved, by the origin itself.
 pub async fn resolve(
     connection: &mut PgConnection,

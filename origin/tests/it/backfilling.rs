@@ -55,6 +55,8 @@ async fn each_drift_is_named_by_account_and_hour_and_only_a_backfill_mends_it() 
     let [a, b] = three_hours(&tester).await;
     let dump = async || -> Vec<Value> {
         let rows = "SELECT to_jsonb(r) FROM rollup_hour r
+                    UNION ALL SELECT to_jsonb(d) FROM rollup_day d
+                    UNION ALL SELECT to_jsonb(j) FROM rollup_journal j
                     UNION ALL SELECT to_jsonb(b) FROM balance b ORDER BY 1";
         sqlx::query_scalar(rows).fetch_all(&tester.pool).await.unwrap()
     };
@@ -87,6 +89,17 @@ async fn each_drift_is_named_by_account_and_hour_and_only_a_backfill_mends_it() 
         &format!("UPDATE balance SET credits_nanos = 5, entries = 0 WHERE account_id = '{b}'"),
     )
     .await;
+    // And what is summed more coarsely.
+    change(&tester, "UPDATE rollup_day SET total_tokens = total_tokens - 1").await;
+    change(
+        &tester,
+        "INSERT INTO rollup_day SELECT account_id, '2019-01-01T00:00Z', operation, subject_kind, subject_id,
+         api_key_id, 1, 1, 0, 0, 0, 0, 7 FROM rollup_day LIMIT 1",
+    )
+    .await;
+    let coarse =
+        "DELETE FROM rollup_journal WHERE hour_at = (SELECT min(hour_at) FROM rollup_journal)";
+    change(&tester, coarse).await;
     let wrong = dump().await;
 
     let (code, out, _) = weir(&tester, &["--json", "backfill", "--check"]).await;
@@ -105,6 +118,10 @@ async fn each_drift_is_named_by_account_and_hour_and_only_a_backfill_mends_it() 
     assert!(named(&a, hour, "amount_nanos", cost(5).get() + 1, cost(5).get()), "{out}");
     assert!(named(&b, json!("2025-11-21T06:00:00.000Z"), "calls", 0, 2), "{out}");
     assert!(out.contains("2020-02-02T02:00:00.000Z"), "{out}");
+    let day = json!("2025-11-21T00:00:00.000Z");
+    let tokens = 1 + 4 + 16 + 64 + 256 + 1_024;
+    assert!(named(&a, day, "total_tokens", tokens - 1, tokens), "{out}");
+    assert!(out.contains("2019-01-01T00:00:00.000Z") && out.contains("hour: journal j0"), "{out}");
     let spent = cost(1 + 4 + 16 + 64 + 256 + 1_024).get();
     assert!(named(&a, Value::Null, "spent_nanos", spent + 1, spent), "drifts that agree: {out}");
     assert!(named(&b, Value::Null, "credits_nanos", 5, 0), "{out}");
@@ -126,8 +143,10 @@ async fn stopped_in_between_it_goes_on_from_there() {
     change(&tester, "UPDATE rollup_hour SET calls = calls + 1, failed = failed + 1").await;
     {
         let begun = Backfill::begin(&tester.pool, false).await.unwrap();
+        // The day begins before its first call.
         let progress = begun.step(&tester.pool, &actor()).await.unwrap();
-        assert_eq!((progress.entries, progress.total, progress.ended), (4, 12, false));
+        assert_eq!((progress.entries, progress.total, progress.ended), (0, 12, false));
+        assert_eq!(begun.step(&tester.pool, &actor()).await.unwrap().entries, 4);
         // Meanwhile nobody else begins, not even by another process.
         let (code, _, err) = weir(&tester, &["backfill"]).await;
         assert_eq!(code, 1);

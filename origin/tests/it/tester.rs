@@ -137,23 +137,14 @@ impl Tester {
         }
     }
 
-    /// A copy of the database as it is now; gives its URL.
-    pub(crate) async fn copy(&self) -> String {
+    /// A copy of the database as it is now.
+    pub(crate) async fn copy(&self) -> Database {
         // Postgres copies only what nobody is connected to.
-        let mut connection = PgConnection::connect_with(&self.server).await.unwrap();
+        let mut connection = PgConnection::connect_with(&server()).await.unwrap();
+        let name = self.pool.connect_options().get_database().unwrap().to_owned();
         let away = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-        sqlx::query(away).bind(&self.database).execute(&mut connection).await.unwrap();
-        let copy = format!("{}_copy", self.database);
-        let create = format!("CREATE DATABASE {copy} TEMPLATE {}", self.database);
-        connection.execute(AssertSqlSafe(create)).await.unwrap();
-        self.server.clone().database(&copy).to_url_lossy().to_string()
-    }
-
-    /// Drops a copy.
-    pub(crate) async fn drop_copy(&self) {
-        let mut connection = PgConnection::connect_with(&self.server).await.unwrap();
-        let drop = format!("DROP DATABASE {}_copy WITH (FORCE)", self.database);
-        connection.execute(AssertSqlSafe(drop)).await.unwrap();
+        sqlx::query(away).bind(&name).execute(&mut connection).await.unwrap();
+        Database::create(Some(&name)).await
     }
 
     /// The open findings: code, entry, how often seen; oldest first.

@@ -1,7 +1,8 @@
 //! Sums built again from the entries: what stands is proved, or put right.
 //!
-//! Path: ledger → **backfill**. Rollups are what [`meter::ledger`] makes of an hour's entries, by the very
-//! function that posting uses; a balance is the sum of an account's entries and of its credits.
+//! Path: ledger → **backfill**. Rollups of an hour are what [`meter::ledger`] makes of its entries, by the very
+//! function that posting uses; those of a day are its hours together; a balance is the sum of an account's
+//! entries and of its credits.
 //!
 //! # Correctness
 //! - An hour is looked at in one snapshot, so that a page that is posted meanwhile is in both sums or in
@@ -12,11 +13,13 @@
 //!   Doing it twice is doing it once.
 //!
 //! # Bounds
-//! One hour of sums is in memory; at most [`LISTED_MAX`] differences are kept by name. One at a time, by
+//! One day of sums is in memory; at most [`LISTED_MAX`] differences are kept by name. One at a time, by
 //! an advisory lock.
 
 mod balances;
-mod hours;
+mod sums;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -40,11 +43,11 @@ const LOCK: &str = "weir backfill";
 /// A number that is not the sum of what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Whose.
+    /// Whose; `-` for a journal's.
     pub account: String,
-    /// In which hour, UTC; none for a balance.
+    /// In which hour or day, UTC; none for a balance.
     pub hour: Option<String>,
-    /// Of what: operation, subject and key, or the balance.
+    /// Of what: an hour or a day of an operation, a subject and a key; of a journal; or the balance.
     pub of: String,
     /// Which number.
     pub field: String,
@@ -77,10 +80,13 @@ pub struct Backfill {
     _turn: PgAdvisoryLockGuard<PoolConnection<Postgres>>,
 }
 
-/// What a row says.
-struct Row {
-    progress: Progress,
-    next_hour: Option<DateTime<Utc>>,
+/// Where it is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The first hour that is not done.
+    next_hour: DateTime<Utc>,
+    /// The day whose hours are under way, and whose own sums come after them.
+    day: Option<DateTime<Utc>>,
 }
 
 impl Backfill {
@@ -123,57 +129,95 @@ impl Backfill {
         Ok(Self { number, is_check, _turn: turn })
     }
 
-    /// Goes through one more hour, or at last through the balances.
+    /// Goes through one more hour or day, or at last through the balances.
     pub async fn step(&self, pool: &PgPool, actor: &Actor) -> Result<Progress, Error> {
         let mut tx = Tx::begin(pool, "backfill").await?;
         // One snapshot for all that is read: a page is in both sums or in neither.
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *tx).await?;
-        let Row { mut progress, next_hour } = self.read(&mut tx).await?;
+        let (mut progress, place) = self.read(&mut tx).await?;
         if progress.ended {
             return Ok(progress);
         }
-        let hour = match next_hour {
-            Some(at) => hours::next(&mut tx, at).await?,
-            None => None,
-        };
-        let Some(hour) = hour else {
-            tx.rollback().await?;
-            return self.end(pool, progress, actor).await;
-        };
-        let looked = hours::look(&mut tx, hour).await?;
-        progress.entries = progress.entries.saturating_add(looked.entries);
-        if !looked.differ.is_empty() && !self.is_check {
-            tx.rollback().await?;
-            tx = Tx::begin(pool, "backfill").await?;
-            lock_journals(&mut tx).await?;
-            let again = hours::look(&mut tx, hour).await?;
-            hours::put_right(&mut tx, &again.differ).await?;
-            progress.found(again.differences()?)?;
-        } else {
-            progress.found(looked.differences()?)?;
+        let hour = sums::next(&mut tx, place.next_hour).await?;
+        let in_day = hour.map(sums::day).transpose()?;
+        match (place.day, hour) {
+            (Some(day), _) if in_day != Some(day) => {
+                let place = Place { day: None, ..place };
+                self.day(pool, tx, &mut progress, day, place).await?;
+            }
+            (_, Some(hour)) => {
+                let place = Place { next_hour: sums::behind(hour)?, day: in_day };
+                self.hour(pool, tx, &mut progress, hour, place).await?;
+            }
+            (_, None) => {
+                tx.rollback().await?;
+                self.balances(pool, &mut progress, place, actor).await?;
+            }
         }
-        self.keep(&mut tx, &progress, Some(hours::behind(hour)?)).await?;
-        tx.commit().await?;
         Ok(progress)
     }
 
-    /// The balances, and whether all of it is done.
-    async fn end(
+    async fn hour(
         &self,
         pool: &PgPool,
-        mut progress: Progress,
+        mut tx: Tx,
+        progress: &mut Progress,
+        hour: DateTime<Utc>,
+        place: Place,
+    ) -> Result<(), Error> {
+        let mut looked = sums::look_at_hour(&mut tx, hour).await?;
+        progress.entries = progress.entries.saturating_add(looked.entries);
+        if !looked.is_right() && !self.is_check {
+            tx = locked_instead(pool, tx).await?;
+            looked = sums::look_at_hour(&mut tx, hour).await?;
+            looked.put_right(&mut tx).await?;
+        }
+        progress.found(looked.differences()?)?;
+        self.keep(&mut tx, progress, place).await?;
+        tx.commit().await
+    }
+
+    async fn day(
+        &self,
+        pool: &PgPool,
+        mut tx: Tx,
+        progress: &mut Progress,
+        day: DateTime<Utc>,
+        place: Place,
+    ) -> Result<(), Error> {
+        // Where nothing was put right, hours that were found to be wrong still are.
+        let found: BTreeSet<String> =
+            progress.differences.iter().filter_map(|found| found.hour.clone()).collect();
+        let are_more = usize::try_from(progress.differing).is_ok_and(|count| count > LISTED_MAX);
+        let is_wrong = |hour: &str| self.is_check && (are_more || found.contains(hour));
+        let mut looked = sums::look_at_day(&mut tx, day, is_wrong).await?;
+        if !looked.is_right() && !self.is_check {
+            tx = locked_instead(pool, tx).await?;
+            looked = sums::look_at_day(&mut tx, day, |_| false).await?;
+            looked.put_right(&mut tx).await?;
+        }
+        progress.found(looked.differences()?)?;
+        self.keep(&mut tx, progress, place).await?;
+        tx.commit().await
+    }
+
+    async fn balances(
+        &self,
+        pool: &PgPool,
+        progress: &mut Progress,
+        place: Place,
         actor: &Actor,
-    ) -> Result<Progress, Error> {
+    ) -> Result<(), Error> {
         let mut tx = Tx::begin(pool, "backfill_balances").await?;
-        let mut differ = balances::look(&mut tx, &progress).await?;
+        let mut differ = balances::look(&mut tx, progress).await?;
         if !differ.is_empty() && !self.is_check {
             lock_journals(&mut tx).await?;
-            differ = balances::look(&mut tx, &progress).await?;
+            differ = balances::look(&mut tx, progress).await?;
             balances::put_right(&mut tx, &differ).await?;
         }
         progress.found(differ.iter().flat_map(balances::Differing::differences).collect())?;
         progress.ended = true;
-        self.keep(&mut tx, &progress, None).await?;
+        self.keep(&mut tx, progress, place).await?;
         if !self.is_check && progress.differing > 0 {
             let detail = json!({
                 "differing": progress.differing, "differences": progress.differences,
@@ -181,13 +225,12 @@ impl Backfill {
             let subject = self.number.to_string();
             audit::record(&mut tx, actor, Act::BackfillRun, &subject, &detail).await?;
         }
-        tx.commit().await?;
-        Ok(progress)
+        tx.commit().await
     }
 
-    async fn read(&self, connection: &mut PgConnection) -> Result<Row, Error> {
+    async fn read(&self, connection: &mut PgConnection) -> Result<(Progress, Place), Error> {
         let row = sqlx::query!(
-            r#"SELECT entries_total, entries, next_hour_at,
+            r#"SELECT entries_total, entries, next_hour_at, day_at,
                       differences AS "differences: Json<Vec<Difference>>", differing, ended_at
                FROM backfill WHERE backfill_id = $1"#,
             self.number
@@ -201,22 +244,23 @@ impl Backfill {
             differing: row.differing,
             ended: row.ended_at.is_some(),
         };
-        Ok(Row { progress, next_hour: row.next_hour_at })
+        Ok((progress, Place { next_hour: row.next_hour_at, day: row.day_at }))
     }
 
     async fn keep(
         &self,
         connection: &mut PgConnection,
         progress: &Progress,
-        next_hour: Option<DateTime<Utc>>,
+        place: Place,
     ) -> Result<(), Error> {
         sqlx::query!(
-            "UPDATE backfill SET entries = $2, next_hour_at = $3, differences = $4, differing = $5,
-                                 ended_at = CASE WHEN $6 THEN now() END
+            "UPDATE backfill SET entries = $2, next_hour_at = $3, day_at = $4, differences = $5,
+                                 differing = $6, ended_at = CASE WHEN $7 THEN now() END
              WHERE backfill_id = $1",
             self.number,
             progress.entries,
-            next_hour,
+            place.next_hour,
+            place.day,
             Json(&progress.differences) as _,
             progress.differing,
             progress.ended
@@ -243,4 +287,12 @@ async fn lock_journals(connection: &mut PgConnection) -> Result<(), Error> {
         .fetch_all(connection)
         .await?;
     Ok(())
+}
+
+/// A transaction in place of one that only looked, in which nothing is posted until it ends.
+async fn locked_instead(pool: &PgPool, looked: Tx) -> Result<Tx, Error> {
+    looked.rollback().await?;
+    let mut tx = Tx::begin(pool, "backfill").await?;
+    lock_journals(&mut tx).await?;
+    Ok(tx)
 }

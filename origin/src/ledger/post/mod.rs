@@ -25,6 +25,7 @@ mod write;
 pub use credit::credit;
 pub use page::{Posted, Said, page};
 pub(crate) use page::{make_month, page_in};
+pub(in crate::ledger) use write::{add_course, add_days, add_hours};
 
 use crate::error::Error;
 

@@ -138,7 +138,11 @@ async fn add_spending(
     all_rows("balance", columns.account.len(), updated.rows_affected())
 }
 
-async fn add_hours(connection: &mut PgConnection, columns: &RollupColumns) -> Result<(), Error> {
+/// Adds to the sums of hours.
+pub(in crate::ledger) async fn add_hours(
+    connection: &mut PgConnection,
+    columns: &RollupColumns,
+) -> Result<(), Error> {
     let updated = sqlx::query!(
         "INSERT INTO rollup_hour
              (account_id, hour_at, operation, subject_kind, subject_id, api_key_id, calls, settled,
@@ -174,7 +178,11 @@ async fn add_hours(connection: &mut PgConnection, columns: &RollupColumns) -> Re
     all_rows("rollup_hour", columns.account.len(), updated.rows_affected())
 }
 
-async fn add_days(connection: &mut PgConnection, columns: &RollupColumns) -> Result<(), Error> {
+/// Adds to the sums of days.
+pub(in crate::ledger) async fn add_days(
+    connection: &mut PgConnection,
+    columns: &RollupColumns,
+) -> Result<(), Error> {
     let updated = sqlx::query!(
         "INSERT INTO rollup_day
              (account_id, day_at, operation, subject_kind, subject_id, api_key_id, calls, settled,
@@ -210,7 +218,8 @@ async fn add_days(connection: &mut PgConnection, columns: &RollupColumns) -> Res
     all_rows("rollup_day", columns.account.len(), updated.rows_affected())
 }
 
-async fn add_course(
+/// Adds to the sums of a journal's hours.
+pub(in crate::ledger) async fn add_course(
     connection: &mut PgConnection,
     name: &JournalName,
     columns: &CourseColumns,

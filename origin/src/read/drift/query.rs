@@ -1,10 +1,9 @@
 //! Each table, added up by itself.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 
 use crate::error::Error;
+use crate::ledger::chain::Chain;
 use crate::read::summary::Counts;
 
 use super::Step;
@@ -50,21 +49,33 @@ async fn balances(connection: &mut PgConnection, books: &mut Books) -> Result<()
 }
 
 async fn postings(connection: &mut PgConnection, books: &mut Books) -> Result<(), Error> {
-    let rows =
-        sqlx::query!("SELECT journal_id, epoch, cursor_seq, cursor_total_nanos FROM journal")
-            .fetch_all(&mut *connection)
-            .await?;
-    let mut epochs = HashMap::new();
+    let rows = sqlx::query!(
+        "SELECT journal_id, coalesce(posted_as, epoch) AS posted_as, cursor_seq,
+                cursor_total_nanos FROM journal WHERE NOT scratch"
+    )
+    .fetch_all(&mut *connection)
+    .await?;
     for row in rows {
-        let journal = books.journal(row.journal_id.clone());
+        let (calls, nanos) = match &row.posted_as {
+            None => (0, 0),
+            Some(name) => {
+                let journal = row.journal_id.parse();
+                let journal = journal.map_err(|error| Error::impossible("journal", error))?;
+                let upto = u64::try_from(row.cursor_seq)?;
+                let chain = Chain::read(connection, &journal, name, upto).await?;
+                chain.sums(connection).await?
+            }
+        };
+        let journal = books.journal(row.journal_id);
         journal.add("cursor_calls", "journal", row.cursor_seq)?;
         journal.add("cursor_nanos", "journal", row.cursor_total_nanos)?;
-        epochs.insert(row.journal_id, row.epoch);
+        journal.add("cursor_calls", "posting", calls)?;
+        journal.add("cursor_nanos", "posting", nanos)?;
     }
     let rows = sqlx::query!(
-        r#"SELECT account_id, journal_id, epoch, count(*) AS "calls!",
+        r#"SELECT account_id, journal_id, count(*) AS "calls!",
                   sum(amount_nanos)::bigint AS "amount_nanos!"
-           FROM posting GROUP BY account_id, journal_id, epoch"#
+           FROM posting GROUP BY account_id, journal_id"#
     )
     .fetch_all(connection)
     .await?;
@@ -72,13 +83,7 @@ async fn postings(connection: &mut PgConnection, books: &mut Books) -> Result<()
         let counts =
             Counts { calls: row.calls, amount_nanos: row.amount_nanos, ..Counts::default() };
         books.account(row.account_id).add_calls("posting", &counts)?;
-        let is_current = epochs.get(&row.journal_id).is_some_and(|it| *it == Some(row.epoch));
-        let journal = books.journal(row.journal_id);
-        journal.add_calls("posting", &counts)?;
-        if is_current {
-            journal.add("cursor_calls", "posting", row.calls)?;
-            journal.add("cursor_nanos", "posting", row.amount_nanos)?;
-        }
+        books.journal(row.journal_id).add_calls("posting", &counts)?;
     }
     Ok(())
 }

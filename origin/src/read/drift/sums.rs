@@ -18,7 +18,7 @@ const OF_ACCOUNTS: [(&str, &[&str]); 7] = [
     ("output_tokens", &["entry", "rollup_hour", "rollup_day"]),
     ("total_tokens", &["entry", "rollup_hour", "rollup_day"]),
 ];
-/// The same of a journal. Its cursor counts the postings of one epoch.
+/// The same of a journal. Its cursor counts the links of its chain: postings, and calls that came again.
 const OF_JOURNALS: [(&str, &[&str]); 8] = [
     ("cursor_calls", &["journal", "posting"]),
     ("cursor_nanos", &["journal", "posting"]),
