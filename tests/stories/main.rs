@@ -40,6 +40,7 @@ mod hostile; // requests that are not what they should be
 mod attacks; // connections that mean harm
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
+mod stores; // the journals' own store, lost or put back
 mod away; // the origin, for days
 mod upgrade; // other versions, while calls go on
 mod bill; // upstream's own bill

@@ -169,7 +169,8 @@ pub async fn explain_call(connection: &mut PgConnection, call: &str) -> Result<(
     Ok(())
 }
 
-/// Marks what stopped a journal as explained: somebody decided how it goes on. Gives their numbers.
+/// Marks what stopped a journal, and what else was noticed of its store, as explained: somebody decided
+/// how it goes on. Gives their numbers.
 pub async fn explain_stop(
     connection: &mut PgConnection,
     journal: &str,
@@ -177,15 +178,16 @@ pub async fn explain_stop(
     reason: &str,
     actor: &Actor,
 ) -> Result<Vec<i64>, Error> {
-    let codes = [stopped_by, Code::EpochChanged.name(), Code::JournalBehind.name()];
-    let codes = codes.map(str::to_owned);
+    let stores = Code::ALL.into_iter().filter(|code| code.is_of_another_store());
+    let mut codes: Vec<String> = stores.map(|code| code.name().to_owned()).collect();
+    codes.push(stopped_by.to_owned());
     let findings = sqlx::query_scalar!(
         "UPDATE finding SET state = 'explained', state_reason = $3, state_actor = $4,
                             state_at = now()
          WHERE journal_id = $1 AND state = 'open' AND code = ANY($2)
          RETURNING finding_id",
         journal,
-        &codes[..],
+        &codes,
         reason,
         actor.name()
     )

@@ -232,20 +232,21 @@ async fn decide(
 ) -> Result<Accepted, Error> {
     let Decision { journal: name, epoch, reason, actor } = decision;
     let Place { chain, newest, newest_seq, common, head } = place;
-    let stopped_by = before.stopped_by.clone().unwrap_or_default();
     let goes_on = common.seq == *newest_seq;
     let was_posted_as = before.cursor.epoch.as_ref().map(|known| before.posted_as(known));
     if goes_on && was_posted_as.as_ref() == Some(newest) {
+        let by = before.stopped_by.as_deref().unwrap_or_default();
         let problem =
-            format!("continues what is posted, and is stopped by {stopped_by}: no copy mends that");
+            format!("continues what is posted, and is stopped by {by}: no copy mends that");
         return Err(conflict("journal", problem));
     }
     let mut tx = Tx::begin(pool, "accept_journal").await?;
     let locked = journal::lock(&mut tx, name).await?;
-    if locked.cursor != before.cursor
-        || locked.posted_as != before.posted_as
-        || locked.stopped_by != before.stopped_by
-    {
+    // What stops it may be another difference by now, as the journal goes on; where it stands may not.
+    let Some(stopped_by) = locked.stopped_by.clone() else {
+        return Err(conflict("journal", "is not stopped any more"));
+    };
+    if locked.cursor != before.cursor || locked.posted_as != before.posted_as {
         return Err(conflict("journal", "changed meanwhile: look at it again"));
     }
     let posted_as = if goes_on { newest.clone() } else { new_name(&mut tx, name, epoch).await? };
