@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::response::Parts;
 use axum::http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -89,6 +90,16 @@ impl Https {
         request: Request<Full<Bytes>>,
         limits: Limits,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        let (parts, body) = self.exchange(request, limits).await?;
+        Ok((parts.status, body))
+    }
+
+    /// The same, with the answer's headers.
+    pub async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        limits: Limits,
+    ) -> Result<(Parts, Bytes), Failure> {
         let Limits { ms_max, bytes_max } = limits;
         let sent = self.send_unhurried(request, bytes_max);
         let answer = tokio::time::timeout(Duration::from_millis(ms_max), sent).await;
@@ -99,16 +110,15 @@ impl Https {
         &self,
         request: Request<Full<Bytes>>,
         bytes_max: usize,
-    ) -> Result<(StatusCode, Bytes), Failure> {
+    ) -> Result<(Parts, Bytes), Failure> {
         let response = self
             .client
             .request(request)
             .await
             .map_err(|error| Failure::Unreachable(innermost(&error)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), bytes_max).collect().await;
-        match body {
-            Ok(body) => Ok((status, body.to_bytes())),
+        let (parts, body) = response.into_parts();
+        match Limited::new(body, bytes_max).collect().await {
+            Ok(body) => Ok((parts, body.to_bytes())),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(Failure::TooLarge(bytes_max))
             }

@@ -40,6 +40,7 @@ pub mod read;
 pub mod order;
 pub mod statement;
 pub mod bill;
+pub mod doctor;
 pub mod import;
 pub mod http;
 pub mod config;

@@ -13,6 +13,7 @@ mod audit;
 mod backfill;
 mod bill;
 mod call;
+mod doctor;
 mod explain;
 mod finding;
 mod import;
@@ -77,6 +78,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date
     Migrate(DatabaseSettings),
+    /// Say what is wrong with settings, database, edge or books, and what to do; changes nothing
+    Doctor(doctor::Doctor),
     /// Show how the journals stand and which findings are open; exits with 3 when one is
     Reconcile(reconcile::Reconcile),
     /// Make a signing key and print it
@@ -154,6 +157,7 @@ impl Cli {
             Command::Audit(audit) => audit.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Migrate(database) => setup::migrate(&database).await,
+            Command::Doctor(doctor) => doctor.run().await,
             Command::Reconcile(reconcile) => reconcile.run().await,
             Command::SigningKey => setup::signing_key(),
             Command::Account(account) => account.run(&actor).await,

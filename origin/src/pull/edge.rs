@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
 use axum::http::{Request, StatusCode};
+use chrono::{DateTime, Utc};
 use http_body_util::Full;
 use meter::entry::{Entry, Tail};
 use meter::ids::JournalName;
@@ -24,6 +25,7 @@ use meter::wire::pull::{
 };
 use tracing::warn;
 
+use crate::clock;
 use crate::error::Error;
 use crate::https::{Failure, Https, Limits};
 use crate::ledger::post::Said;
@@ -31,6 +33,8 @@ use crate::signing::Signer;
 
 /// Longest pull, from connecting to the last byte: a megabyte from the other side of the world.
 pub const PULL_MS_MAX: u64 = 30_000;
+/// Largest answer to the question for the time.
+const CLOCK_BYTES_MAX: usize = 1 << 20;
 /// Characters of a refusal's body that are told to the operator.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -110,6 +114,18 @@ impl Edge {
         let reply: PullReply = serde_json::from_slice(&body)
             .map_err(|error| PullError::NotAPage(error.to_string()))?;
         read(journal, request, &reply)
+    }
+
+    /// What time it is there, to the second, as far as its answers tell.
+    pub async fn clock(&self) -> Result<Option<UnixMs>, Failure> {
+        let request = Request::get(self.https.url("/")).body(Full::new(Bytes::new()));
+        let request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let limits = Limits { ms_max: PULL_MS_MAX, bytes_max: CLOCK_BYTES_MAX };
+        let (parts, _) = self.https.exchange(request, limits).await?;
+        let date = parts.headers.get(DATE).and_then(|date| date.to_str().ok());
+        // RFC 9110 §5.6.7, whose usual form RFC 2822 reads.
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        Ok(date.map(|date| clock::unix_ms(date.with_timezone(&Utc))))
     }
 
     async fn send(

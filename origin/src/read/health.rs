@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
+use crate::alarm;
 use crate::clock;
 use crate::error::Error;
 use crate::journal::JOURNALS_MAX;
@@ -40,6 +41,10 @@ pub struct Health {
     pub journals: Vec<JournalHealth>,
     /// Open findings; null while the database is away.
     pub findings_open: Option<i64>,
+    /// Alarms that a webhook has not taken yet; null while the database is away.
+    pub alarms_waiting: Option<i64>,
+    /// Alarms that a webhook never took; null while the database is away.
+    pub alarms_given_up: Option<i64>,
     /// The daily proof that a drift of one nano is noticed; null while the database is away.
     pub self_test: Option<SelfTestHealth>,
 }
@@ -96,9 +101,12 @@ impl Health {
 pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
     let patience = Duration::from_millis(PATIENCE_MS);
     let uptime = process.began.elapsed();
-    let asking = async { Ok::<_, Error>((ask(pool, now).await?, SelfTests::read(pool).await?)) };
+    let asking = async {
+        let (asked, tests) = (ask(pool, now).await?, SelfTests::read(pool).await?);
+        Ok::<_, Error>((asked, tests, alarm::list::counts(pool).await?))
+    };
     let asked = tokio::time::timeout(patience, asking).await;
-    let Ok(Ok(((journals, findings_open), tests))) = asked else {
+    let Ok(Ok(((journals, findings_open), tests, (waiting, given_up)))) = asked else {
         return Health {
             status: "down",
             database: "disconnected",
@@ -109,6 +117,8 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
             oldest_open_call_age_ms: None,
             journals: Vec::new(),
             findings_open: None,
+            alarms_waiting: None,
+            alarms_given_up: None,
             self_test: None,
         };
     };
@@ -139,6 +149,8 @@ pub async fn read(pool: &PgPool, process: Process, now: UnixMs) -> Health {
         oldest_open_call_age_ms: journals.iter().filter_map(|j| j.oldest_hold_age_ms).max(),
         journals,
         findings_open: Some(findings_open),
+        alarms_waiting: Some(waiting),
+        alarms_given_up: Some(given_up),
         self_test: Some(self_test),
     }
 }

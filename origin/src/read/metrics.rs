@@ -46,6 +46,7 @@ pub async fn register(registry: &mut Registry, pool: &PgPool, now: UnixMs) -> Re
     money(registry, pool).await?;
     self_tests(registry, pool).await?;
     alarms(registry, pool).await?;
+    proofs(registry, pool).await?;
     // What the pool says of itself; a connection that is being made counts as used.
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     let connections = [
@@ -102,6 +103,36 @@ async fn findings(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
     registry.register("findings", "Differences that reconciling noticed", found);
     // Also when there was never one, so that an alarm has something to look at.
     registry.register("findings_open", "Those that nobody has explained", ConstGauge::new(open));
+    Ok(())
+}
+
+/// What is known of sums that were built again, and of calls that are in no book.
+async fn proofs(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT extract(epoch FROM max(ended_at))::bigint FROM backfill) AS ended,
+                  coalesce((SELECT differing FROM backfill WHERE ended_at IS NOT NULL
+                            ORDER BY backfill_id DESC LIMIT 1), 0) AS "differing!",
+                  (SELECT count(*) FROM lost_call l
+                   WHERE NOT EXISTS (SELECT 1 FROM posting p WHERE p.call_id = l.call_id)
+                     AND NOT EXISTS (SELECT 1 FROM open_call o WHERE o.call_id = l.call_id)
+                  ) AS "lost!",
+                  (SELECT count(*) FROM entry_again) AS "again!""#
+    )
+    .fetch_one(pool)
+    .await?;
+    let gauges = [
+        (
+            "backfill_last_timestamp_seconds",
+            "When rollups and balances were last built again or checked; 0 when never",
+            row.ended.unwrap_or_default(),
+        ),
+        ("backfill_differing", "Numbers that differed then", row.differing),
+        ("calls_lost", "Calls that were open when a journal's store was lost", row.lost),
+        ("calls_again", "Calls that an old copy of a journal brought a second time", row.again),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value));
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod commands;
 mod comparing;
 mod console;
 mod database;
+mod doctoring;
 mod drawn;
 mod edge;
 mod explaining;

@@ -138,4 +138,11 @@ async fn whoever_serves_tests_and_says_so_in_its_numbers() {
     };
     assert!(line("weir_self_test_last_success_timestamp_seconds") > 1_763_700_000);
     assert_eq!(line("weir_self_test_failing"), 0);
+    for name in
+        ["alarms_waiting", "alarms_given_up", "backfill_differing", "calls_lost", "calls_again"]
+    {
+        assert_eq!(line(&format!("weir_{name}")), 0, "{name}");
+    }
+    let (_, health) = served.as_nobody("/health").await;
+    assert_eq!((&health["alarms_waiting"], &health["alarms_given_up"]), (&json!(0), &json!(0)));
 }

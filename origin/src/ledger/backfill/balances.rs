@@ -6,15 +6,12 @@
 use sqlx::PgConnection;
 
 use crate::alarm::low;
-use crate::database::Tx;
+use crate::database::{Tx, take_time};
 use crate::error::Error;
 use crate::journal;
 use crate::ledger::post::one_row;
 
 use super::{Difference, LISTED_MAX, Progress};
-
-/// Longest statement here: all entries of one account.
-const STATEMENT_MS_MAX: &str = "600000";
 
 /// A balance that is not the sum of what it should be.
 pub(super) struct Differing {
@@ -59,8 +56,7 @@ pub(super) async fn look(
 ) -> Result<Vec<Differing>, Error> {
     let suspects: Vec<String> = found.differences.iter().map(|it| it.account.clone()).collect();
     let is_everybody = usize::try_from(found.differing).is_ok_and(|count| count > LISTED_MAX);
-    let longer = "SELECT set_config('statement_timeout', $1, true)";
-    sqlx::query(longer).bind(STATEMENT_MS_MAX).execute(&mut *connection).await?;
+    take_time(connection).await?;
     let doubtful = sqlx::query_scalar!(
         r#"SELECT account_id AS "account!"
            FROM (SELECT account_id, sum(amount_nanos) AS spent, sum(calls) AS entries
