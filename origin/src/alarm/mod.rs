@@ -1,7 +1,7 @@
 //! Alarms: what somebody should know at once, told to webhooks.
 //!
 //! Path: finding or balance → **alarm** → webhook. An alarm is written by the transaction that gives rise to
-//! it ([`raise`], [`low`]); [`run`] delivers it to each webhook, again and again until it is taken or too
+//! it (`raise`, [`low`]); [`run`] delivers it to each webhook, again and again until it is taken or too
 //! old. [`hook`] knows where, [`form`] how it is written and signed, [`send`] sends it once.
 
 pub mod form;
