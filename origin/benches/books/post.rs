@@ -34,10 +34,14 @@ const BEGIN_MS: u64 = 1_761_955_200_000;
 const JOURNAL: &str = "j0";
 const JOURNALS: u64 = 8;
 /// The indexes that are there for lists of calls alone.
-const READERS_INDEXES: [&str; 3] = ["entry_subject_idx", "entry_key_idx", "entry_unusual_idx"];
+const READERS_INDEXES: [&str; 4] =
+    ["entry_subject_idx", "entry_key_idx", "entry_ending_idx", "entry_source_idx"];
 
 /// What makes them.
-const INDEXES: &str = include_str!("../../../migrations/20261128040001_entry_indexes.sql");
+const INDEXES: [&str; 2] = [
+    include_str!("../../../migrations/20261128040001_entry_indexes.sql"),
+    include_str!("../../../migrations/20261128040002_entry_unusual.sql"),
+];
 
 /// A journal that goes on.
 struct Chain {
@@ -62,7 +66,9 @@ pub(crate) async fn measure(database_url: &str, pool: &PgPool, accounts: i32) ->
     let without = chain.post_pages(pool).await?;
     // And with them once more: whatever else goes on meanwhile should be on both sides.
     let mut connection = PgConnection::connect(database_url).await?;
-    connection.execute(INDEXES).await?;
+    for script in INDEXES {
+        connection.execute(script).await?;
+    }
     connection.close().await?;
     with.extend(chain.post_pages(pool).await?);
     with.sort_unstable();

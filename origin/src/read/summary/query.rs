@@ -6,6 +6,9 @@
 //! | times, of an account or of some of its calls | `rollup_hour` |
 //! | anything else | `rollup_day` for whole days of UTC, `rollup_hour` before and behind them |
 //! | what lies in an hour that is cut | `entry` |
+//!
+//! Cut hours are looked up one by one, which `OFFSET 0` is for: it keeps Postgres from joining them with all
+//! the entries of the whole stretch.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -143,9 +146,13 @@ async fn times_of_everything(
                       (ending <> 'settled')::integer, coalesce(input_tokens, 0),
                       coalesce(output_tokens, 0), coalesce(total_tokens, 0), amount_nanos
                FROM unnest($2::timestamptz[]) AS cut (hour_at)
-               JOIN entry ON finished_at >= cut.hour_at
-                         AND finished_at < cut.hour_at + interval '1 hour'
-               WHERE finished_at >= $3 AND finished_at < $4
+               CROSS JOIN LATERAL (
+                   SELECT * FROM entry
+                   WHERE finished_at >= cut.hour_at
+                     AND finished_at < cut.hour_at + interval '1 hour'
+                     AND finished_at >= $3 AND finished_at < $4
+                   OFFSET 0
+               ) AS entry
            )
            SELECT slot, NULL::text AS kind, NULL::text AS name,
                   sum(calls)::bigint AS "calls!", sum(settled)::bigint AS "settled!",
@@ -188,14 +195,18 @@ async fn times_of_some(
                       (ending <> 'settled')::integer, coalesce(input_tokens, 0),
                       coalesce(output_tokens, 0), coalesce(total_tokens, 0), amount_nanos
                FROM unnest($2::timestamptz[]) AS cut (hour_at)
-               JOIN entry ON finished_at >= cut.hour_at
-                         AND finished_at < cut.hour_at + interval '1 hour'
-               WHERE finished_at >= $3 AND finished_at < $4
-                 AND ($5::text IS NULL OR account_id = $5)
-                 AND ($6::text IS NULL OR subject_kind = $6)
-                 AND ($7::text IS NULL OR subject_id = $7)
-                 AND ($8::text IS NULL OR operation = $8)
-                 AND ($9::text IS NULL OR api_key_id = $9)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM entry
+                   WHERE finished_at >= cut.hour_at
+                     AND finished_at < cut.hour_at + interval '1 hour'
+                     AND finished_at >= $3 AND finished_at < $4
+                     AND ($5::text IS NULL OR account_id = $5)
+                     AND ($6::text IS NULL OR subject_kind = $6)
+                     AND ($7::text IS NULL OR subject_id = $7)
+                     AND ($8::text IS NULL OR operation = $8)
+                     AND ($9::text IS NULL OR api_key_id = $9)
+                   OFFSET 0
+               ) AS entry
            )
            SELECT slot, NULL::text AS kind, NULL::text AS name,
                   sum(calls)::bigint AS "calls!", sum(settled)::bigint AS "settled!",
@@ -265,14 +276,18 @@ pub(super) async fn groups(
                       coalesce(input_tokens, 0), coalesce(output_tokens, 0),
                       coalesce(total_tokens, 0), amount_nanos
                FROM unnest($2::timestamptz[]) AS cut (hour_at)
-               JOIN entry ON finished_at >= cut.hour_at
-                         AND finished_at < cut.hour_at + interval '1 hour'
-               WHERE finished_at >= $3 AND finished_at < $4
-                 AND ($7::text IS NULL OR account_id = $7)
-                 AND ($8::text IS NULL OR subject_kind = $8)
-                 AND ($9::text IS NULL OR subject_id = $9)
-                 AND ($10::text IS NULL OR operation = $10)
-                 AND ($11::text IS NULL OR api_key_id = $11)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM entry
+                   WHERE finished_at >= cut.hour_at
+                     AND finished_at < cut.hour_at + interval '1 hour'
+                     AND finished_at >= $3 AND finished_at < $4
+                     AND ($7::text IS NULL OR account_id = $7)
+                     AND ($8::text IS NULL OR subject_kind = $8)
+                     AND ($9::text IS NULL OR subject_id = $9)
+                     AND ($10::text IS NULL OR operation = $10)
+                     AND ($11::text IS NULL OR api_key_id = $11)
+                   OFFSET 0
+               ) AS entry
            ), grouped AS (
                SELECT kind, name, sum(calls)::bigint AS calls, sum(settled)::bigint AS settled,
                       sum(failed)::bigint AS failed, sum(input_tokens)::bigint AS input_tokens,
