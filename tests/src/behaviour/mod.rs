@@ -92,6 +92,7 @@ impl Behaviour {
         within("stream.long_line_bytes", long_line, LONG_LINE_BYTES_MAX)?;
         within("pace.silence_ms", self.pace.silence_ms, SILENCE_MS_MAX)?;
         within("pace.delay_ms", self.pace.delay_ms, DELAY_MS_MAX)?;
+        within("polls.done_after_ms", self.polls.done_after_ms, SILENCE_MS_MAX)?;
         within("polls.before_done", self.polls.before_done.into(), POLLS_MAX.into())
     }
 }

@@ -153,8 +153,11 @@ pub enum RefusalBody {
 #[serde(default, deny_unknown_fields)]
 pub struct Polls {
     /// How many polls are answered with "still running". With 0 the work is done at once; with more,
-    /// it ends as the last of them is answered, and never when nobody polls.
+    /// it ends as the last of them is answered, and never when nobody polls, unless `done_after_ms` says
+    /// otherwise.
     pub before_done: u32,
+    /// After how many milliseconds the work is done however seldom it was polled; 0 for never.
+    pub done_after_ms: u64,
     /// The work runs until the subject is released, however often it is polled.
     pub until_released: bool,
     /// The status in the reply that created a chat.

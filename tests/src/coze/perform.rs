@@ -151,7 +151,8 @@ async fn begin(engaged: &mut Engaged) {
     }
 }
 
-/// Ends work that nobody streams: at once, at a release, or left to the polls that are counted.
+/// Ends work that nobody streams: at once, at a release, after a time, or left to the polls that are
+/// counted.
 pub(crate) fn unattended(upstream: &Upstream, engaged: &Engaged, work: u64, ending: Ending) {
     let polls = &engaged.behaviour.polls;
     if polls.until_released {
@@ -162,6 +163,12 @@ pub(crate) fn unattended(upstream: &Upstream, engaged: &Engaged, work: u64, endi
         });
     } else if polls.before_done == 0 {
         upstream.change(|world| world.end(work, ending));
+    } else if polls.done_after_ms > 0 {
+        let (upstream, after) = (upstream.clone(), Duration::from_millis(polls.done_after_ms));
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            upstream.change(|world| world.end(work, ending));
+        });
     }
 }
 
