@@ -51,9 +51,9 @@ pub struct BillReport {
     /// The zone they are days in.
     pub tz: String,
     /// The sums of all.
-    pub total: Sums,
+    pub total: Agreement,
     /// The sums by bot and workflow, and what else a charge is booked on.
-    pub subjects: Vec<SubjectSums>,
+    pub subjects: Vec<SubjectAgreement>,
     /// Calls whose charges name other tokens, the largest difference first.
     pub differing: Vec<Differing>,
     /// Calls that no charge was found for, oldest first.
@@ -66,7 +66,7 @@ pub struct BillReport {
 
 /// What was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Sums {
+pub struct Agreement {
     /// Calls that both have.
     pub matched_calls: u64,
     /// Their charges.
@@ -96,14 +96,14 @@ pub struct Sums {
 
 /// The sums of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SubjectSums {
+pub struct SubjectAgreement {
     /// `bot`, `workflow`, or what else it is.
     pub kind: String,
     /// Its id at upstream; empty where a charge names none.
     pub id: String,
     /// What was found.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: Agreement,
 }
 
 /// A call whose charges name other tokens.
@@ -220,8 +220,8 @@ pub async fn read(pool: &PgPool, days: &Days) -> Result<BillReport, Error> {
 /// What was found so far.
 #[derive(Default)]
 struct Found {
-    total: Sums,
-    subjects: BTreeMap<(String, String), Sums>,
+    total: Agreement,
+    subjects: BTreeMap<(String, String), Agreement>,
     differing: Vec<Differing>,
     ours_only: Vec<OursOnly>,
     theirs_only: Vec<TheirsOnly>,
@@ -232,7 +232,7 @@ fn count(sum: &mut u64, more: u64) {
 }
 
 impl Found {
-    fn both(&mut self, kind: &str, id: &str, mut add: impl FnMut(&mut Sums)) {
+    fn both(&mut self, kind: &str, id: &str, mut add: impl FnMut(&mut Agreement)) {
         add(&mut self.total);
         add(self.subjects.entry((kind.to_owned(), id.to_owned())).or_default());
     }
@@ -338,7 +338,9 @@ impl Found {
             to: days.last.to_string(),
             tz: days.zone.to_string(),
             total: self.total,
-            subjects: subjects.map(|((kind, id), sums)| SubjectSums { kind, id, sums }).collect(),
+            subjects: subjects
+                .map(|((kind, id), sums)| SubjectAgreement { kind, id, sums })
+                .collect(),
             differing: self.differing,
             ours_only: self.ours_only,
             theirs_only: self.theirs_only,

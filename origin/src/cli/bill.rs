@@ -10,7 +10,7 @@ use meter::money::Nanos;
 
 use crate::audit::Actor;
 use crate::bill::import::{Imported, import};
-use crate::bill::report::{self, BillReport, SubjectSums, Sums};
+use crate::bill::report::{self, Agreement, BillReport, SubjectAgreement};
 use crate::clock;
 use crate::config::DatabaseSettings;
 use crate::database;
@@ -121,7 +121,7 @@ fn quota(nanos: i64) -> String {
 
 fn text(report: &BillReport) -> String {
     let BillReport { from, to, tz, total, .. } = report;
-    let Sums { matched_calls, ours_only_calls, theirs_only_charges, .. } = total;
+    let Agreement { matched_calls, ours_only_calls, theirs_only_charges, .. } = total;
     let mut text = format!("{from} to {to}, {tz}\n");
     // Writing to a String cannot fail.
     let _ = write!(
@@ -134,8 +134,8 @@ fn text(report: &BillReport) -> String {
     if report.subjects.is_empty() {
         return text;
     }
-    let line = |subject: &SubjectSums| {
-        let Sums { ours_tokens, theirs_tokens, .. } = subject.sums;
+    let line = |subject: &SubjectAgreement| {
+        let Agreement { ours_tokens, theirs_tokens, .. } = subject.sums;
         let difference = i128::from(theirs_tokens) - i128::from(ours_tokens);
         [
             format!("{} {}", subject.kind, subject.id),
@@ -150,7 +150,7 @@ fn text(report: &BillReport) -> String {
         ]
     };
     let mut lines: Vec<_> = report.subjects.iter().map(line).collect();
-    let all = SubjectSums { kind: "all".to_owned(), id: String::new(), sums: *total };
+    let all = SubjectAgreement { kind: "all".to_owned(), id: String::new(), sums: *total };
     lines.push(line(&all));
     let heading = [
         "booked on",

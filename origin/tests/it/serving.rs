@@ -1,6 +1,8 @@
 //! What is served is what is described, and every resource does over HTTP what its command does.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -27,6 +29,31 @@ async fn the_document_describes_every_reply_and_names_each_thing_once() {
         let name = reference.split('"').next().unwrap();
         assert!(document["components"]["schemas"][name].is_object(), "{name} is not described");
     }
+}
+
+/// Two types of one name would be one in the document, and the replies of the other not as described.
+#[test]
+fn no_two_described_types_share_a_name() {
+    let mut names = BTreeSet::new();
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for item in text.split("#[derive(").skip(1) {
+            let (derived, rest) = item.split_once(")]").unwrap();
+            let mut words = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            let is_described = derived.contains("ToSchema");
+            if is_described && words.any(|word| word == "struct" || word == "enum") {
+                let name = words.find(|word| !word.is_empty()).unwrap().to_owned();
+                assert!(names.insert(name.clone()), "{}: {name} is another's name", path.display());
+            }
+        }
+    }
+    assert!(names.len() > 40, "{}", names.len());
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found = paths.map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    found.flatten().collect()
 }
 
 /// Every parameter of a query that is described is read: it is refused by its name when it is empty.
