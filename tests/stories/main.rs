@@ -19,6 +19,7 @@ mod calls; // every billable call of the contract
 mod streams; // streams of every shape, and callers who leave
 mod sockets; // websockets
 mod openai; // the door of OpenAI's libraries
+mod curl; // every door, by hand
 mod dify; // the door of Dify's libraries: what calls cost
 mod dify_apart; // the same: whose what is, and what is refused
 mod facade; // the chat facade, its users and guests

@@ -96,7 +96,7 @@ enum Command {
     /// Make, list, show and change accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Issue, list and revoke keys
+    /// Issue, register, list, rotate and revoke keys
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Give an account money
