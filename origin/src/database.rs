@@ -3,7 +3,8 @@
 //! # Bounds
 //! At most [`CONNECTIONS_MAX`] connections; whoever waits longer than [`ACQUIRE_MS_MAX`] for one is
 //! told that the database is away. A statement ends after [`STATEMENT_MS_MAX`], and after
-//! [`LOCK_MS_MAX`] of waiting for somebody else's lock; migrations take as long as they take.
+//! [`LOCK_MS_MAX`] of waiting for somebody else's lock; migrations take as long as they take. What groups
+//! takes at most [`GROUPING_MEMORY`] for it, anything else what Postgres allows by itself.
 //!
 //! # Plans
 //! A statement is planned for the values that it is run with. Lists are narrowed by whatever is given, and
@@ -30,6 +31,9 @@ pub const ACQUIRE_MS_MAX: u64 = 3_000;
 pub const STATEMENT_MS_MAX: u32 = 30_000;
 /// Longest statement of a report that goes through all entries: about a hundred million of them.
 pub const LONG_STATEMENT_MS_MAX: u32 = 900_000;
+/// What a statement that groups may take of memory, in Postgres' words. With its default of 4 MB it would
+/// sort what it groups instead, in files, from about ten thousand groups on.
+const GROUPING_MEMORY: &str = "64MB";
 /// Longest wait for a lock, such as a journal's row while another origin posts to it.
 pub const LOCK_MS_MAX: u32 = 10_000;
 
@@ -61,6 +65,14 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, E
 pub async fn take_time(connection: &mut PgConnection) -> Result<(), Error> {
     let ms = LONG_STATEMENT_MS_MAX.to_string();
     sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", ms)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lets the statements of a transaction group in memory.
+pub async fn group_in_memory(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query_scalar!("SELECT set_config('work_mem', $1, true)", GROUPING_MEMORY)
         .fetch_one(connection)
         .await?;
     Ok(())

@@ -321,6 +321,7 @@ impl Summary {
         days: &Days,
     ) -> Result<Counts, Error> {
         let slots = Slots::whole(days)?;
+        database::group_in_memory(connection).await?;
         let found = query::groups(connection, grouping, question, &slots).await?;
         let total = found.total()?;
         if let Some(others) = found.others {
