@@ -8,8 +8,8 @@ use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
-    Admission, Change, Decision, Effect, Entrance, Hold, Journal, MARK_EVERY, Mark, Report, Spent,
-    Stored,
+    ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, Change, Decision, Effect, Entrance, Hold,
+    Journal, MARK_EVERY, Mark, QUIET_MAX_MS, Report, Spent, Stored,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -248,4 +248,21 @@ fn holds_of_absurd_amounts_are_still_counted_one_by_one() {
     let _ = journal.settle(&call("one"), failed, None, NOW);
     let open: i64 = journal.holds().map(|hold: &Hold| hold.amount.get()).sum();
     assert_eq!(journal.standing(&account("a")).unwrap().held, Nanos::new(open));
+}
+
+/// `journal/mod.rs`: the pause between two questions doubles up to a minute. Doubled as bits, it ran out
+/// of them after an hour of asking, and upstream was then asked without any pause at all.
+#[test]
+fn upstream_is_never_asked_without_a_pause_however_often_it_was_asked() {
+    let mut journal = journal();
+    admit(&mut journal, asks("c", "a", None));
+    let _ = journal.note(&call("c"), of_run(Stage::Running, 0).observed.ids, NOW);
+    let mut now = NOW.plus_ms(QUIET_MAX_MS);
+    for question in 0..200 {
+        assert_eq!(journal.look_after(now, 10).reply.len(), 1, "question {question}");
+        let next = journal.wake_at().expect("the call is still open");
+        let pause_ms = next.since(now);
+        assert!((ASK_PAUSE_MIN_MS..=ASK_PAUSE_MAX_MS).contains(&pause_ms), "{pause_ms} ms");
+        now = next;
+    }
 }

@@ -29,9 +29,10 @@ pub struct Question {
 impl Open {
     /// Plans the next question: after a second at first, later after up to a minute.
     pub(super) fn ask_again(&mut self, now: UnixMs) {
-        let pause = ASK_PAUSE_MIN_MS.checked_shl(self.asked).unwrap_or(u64::MAX);
+        // Not shifted: what a shift pushes out of 64 bits is lost, and the pause with it.
+        let pause = ASK_PAUSE_MIN_MS.saturating_mul(2_u64.saturating_pow(self.asked));
         self.ask_at = Some(now.plus_ms(pause.min(ASK_PAUSE_MAX_MS)));
-        self.asked = self.asked.saturating_add(1).min(63);
+        self.asked = self.asked.saturating_add(1);
     }
 
     /// When something has to be done about this call next.
