@@ -9,7 +9,7 @@ use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
     ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, Change, Decision, Effect, Entrance, Hold,
-    Journal, MARK_EVERY, Mark, QUIET_MAX_MS, Report, Spent, Stored,
+    Journal, MARK_EVERY, Mark, QUIET_MAX_MS, Report, Settled, Spent, Stored,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -265,4 +265,52 @@ fn upstream_is_never_asked_without_a_pause_however_often_it_was_asked() {
         assert!((ASK_PAUSE_MIN_MS..=ASK_PAUSE_MAX_MS).contains(&pause_ms), "{pause_ms} ms");
         now = next;
     }
+}
+
+fn of_chat(stage: Stage, tokens: Option<u64>) -> Report {
+    let usage = tokens.map(|total| Usage { total, ..Usage::default() });
+    let id = |text: &str| Some(text.parse().unwrap());
+    let ids = WorkIds { chat: id("chat"), conversation: id("conv"), ..WorkIds::default() };
+    let observed = Observed { stage, usage, ids, ..Observed::nothing() };
+    Report { status: Some(200), observed }
+}
+
+fn asks_for_chat(id: &str) -> Admission {
+    let asked = Asked::new(Operation::Chat, SubjectKind::Bot, "7490".parse().unwrap());
+    Admission { asked, ..asks(id, "a", None) }
+}
+
+/// Contract §4.3: tool outputs go on with the same chat. That one request was turned down says nothing
+/// about the chat, which has used something and still waits: it was let go for nothing.
+#[test]
+fn tool_outputs_that_were_turned_down_do_not_let_the_chat_go_for_nothing() {
+    for refused in [
+        Report { status: Some(429), observed: Observed::nothing() },
+        Report {
+            observed: Observed { ids: WorkIds::default(), ..of_chat(Stage::Failed, None).observed },
+            status: Some(200),
+        },
+    ] {
+        for used in [Some(50), None] {
+            let mut journal = journal();
+            admit(&mut journal, asks_for_chat("c"));
+            let _ = journal.settle(&call("c"), of_chat(Stage::AwaitsTools, used), None, NOW);
+            let chat = "chat".parse().unwrap();
+            assert!(journal.go_on(&account("a"), &"k".parse().unwrap(), &chat, NOW).is_ok());
+            let turned_down = journal.settle(&call("c"), refused.clone(), None, NOW);
+            assert_eq!(turned_down.reply, Settled::Open, "{refused:?} {used:?}");
+            let done = journal.answer(&call("c"), of_chat(Stage::Completed, Some(70)), NOW);
+            assert_eq!(entry(&done.effects).amount, Nanos::new(70));
+        }
+    }
+}
+
+/// The same chat fails at last: nothing more was used, and what was reported before stays used.
+#[test]
+fn a_chat_that_fails_after_its_tools_is_charged_what_was_reported_before() {
+    let mut journal = journal();
+    admit(&mut journal, asks_for_chat("c"));
+    let _ = journal.settle(&call("c"), of_chat(Stage::AwaitsTools, Some(50)), None, NOW);
+    let failed = journal.answer(&call("c"), of_chat(Stage::Failed, None), NOW);
+    assert_eq!(entry(&failed.effects).amount, Nanos::new(50));
 }

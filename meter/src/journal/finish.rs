@@ -163,16 +163,21 @@ impl Journal {
         let can_ask = ids.can_be_asked() && !is_over;
         let hold = self.named(&open.hold, ids.clone());
         observed.usage = hold.usage_in_all(told, observed.usage);
+        let fails = is_told_failure(told, status, &observed);
+        if fails && observed.usage.is_none() {
+            // What upstream reported before the failure was used all the same.
+            observed.usage = hold.used;
+        }
         let used_so_far = observed.usage.filter(|_| observed.stage == Stage::AwaitsTools);
         let status_kept = match told {
             Told::ByReply => status,
             // A question of ours that failed is another reply.
             Told::ByAsking => open.hold.status,
         };
-        if told == Told::ByAsking
-            && observed.stage == Stage::Interrupted
-            && self.is_one_of_legs(&open.hold)
-        {
+        let is_interrupt = told == Told::ByAsking && observed.stage == Stage::Interrupted;
+        // Work that has a name already may go on: what failed is perhaps only the request to go on.
+        let is_turned_down = told == Told::ByReply && fails && open.hold.has_begun();
+        if is_interrupt && self.is_one_of_legs(&open.hold) || is_turned_down {
             return self.keep_asking(no, ids, status_kept, used_so_far, now);
         }
         let reading = |source| Reading { usage: observed.usage, source };
@@ -373,6 +378,12 @@ impl Journal {
 }
 
 impl Hold {
+    /// Whether upstream can tell of the work itself, apart from the reply at hand. A resume knows the name
+    /// of the run from the beginning, and is one of its legs.
+    fn has_begun(&self) -> bool {
+        self.asked.resumes.is_none() && self.ids.can_be_asked()
+    }
+
     /// The reading of a call that is billed. Usage that upstream never counts is not missing.
     fn reading(&self, reading: Reading) -> Reading {
         if self.asked.operation.counts_tokens() {
@@ -381,4 +392,11 @@ impl Hold {
             Reading { source: Source::Reported, ..reading }
         }
     }
+}
+
+/// Whether a report says that something failed, and not what that has used.
+fn is_told_failure(told: Told, status: Option<u16>, observed: &Observed) -> bool {
+    let is_refused = told == Told::ByReply && status.is_some_and(|status| status >= 400);
+    let is_used = observed.usage.is_some_and(Usage::is_some_used);
+    (is_refused || observed.stage == Stage::Failed) && !is_used
 }

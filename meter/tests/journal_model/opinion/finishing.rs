@@ -32,15 +32,30 @@ impl Opinion {
         let Report { status, mut observed } = report;
         if call.ended.is_none() {
             let is_told_twice = told == Told::ByReply && self.is_told_twice(id, &observed.ids);
+            let had_begun = self.calls[id].ids.can_be_asked();
             if !is_told_twice {
                 self.name(id, &observed.ids);
             }
             let call = self.calls.get_mut(id).unwrap();
             observed.usage = call.in_all(observed.usage, told);
+            let is_refused = told == Told::ByReply && status.is_some_and(|status| status >= 400);
+            let has_failed = is_refused || observed.stage == Stage::Failed;
+            let fails_for_nothing = has_failed && !observed.usage.is_some_and(Usage::is_some_used);
+            if fails_for_nothing {
+                observed.usage = observed.usage.or(call.used);
+            }
             let mut outcome = decide(status, &observed, told, call.ids.can_be_asked());
             // An interrupt may be the very one that this resume is about to answer.
             let may_not_have_begun = call.asked.resumes.is_some() && told == Told::ByAsking;
             if may_not_have_begun && observed.stage == Stage::Interrupted {
+                outcome = Outcome::AskLater;
+            }
+            // Tools were handed in, and turned down: the chat waits on. A resume is no such request.
+            if fails_for_nothing
+                && told == Told::ByReply
+                && had_begun
+                && call.asked.resumes.is_none()
+            {
                 outcome = Outcome::AskLater;
             }
             match outcome {
