@@ -9,7 +9,7 @@ use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
     ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, Change, Decision, Effect, Entrance, Hold,
-    Journal, MARK_EVERY, Mark, QUIET_MAX_MS, Report, Settled, Spent, Stored,
+    Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, Report, Settled, Spent, Stored,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -313,4 +313,18 @@ fn a_chat_that_fails_after_its_tools_is_charged_what_was_reported_before() {
     let _ = journal.settle(&call("c"), of_chat(Stage::AwaitsTools, Some(50)), None, NOW);
     let failed = journal.answer(&call("c"), of_chat(Stage::Failed, None), NOW);
     assert_eq!(entry(&failed.effects).amount, Nanos::new(50));
+}
+
+/// `bill/complete.rs`: a call that upstream can be asked about is left to the journal. The origin orders by
+/// what it was told last, which may be long ago: meanwhile the call has got its name, and goes on.
+#[test]
+fn the_bill_does_not_end_a_call_that_has_got_a_name_meanwhile() {
+    let mut journal = journal();
+    admit(&mut journal, asks_for_chat("c"));
+    let _ = journal.settle(&call("c"), of_chat(Stage::AwaitsTools, Some(50)), None, NOW);
+    let bill = Order::Bill(Some(Usage { total: 50, ..Usage::default() }));
+    let ordered = journal.obey(&call("c"), bill, NOW);
+    assert_eq!((ordered.reply, ordered.effects), (Settled::Open, Vec::new()));
+    let done = journal.answer(&call("c"), of_chat(Stage::Completed, Some(70)), NOW);
+    assert_eq!(entry(&done.effects).amount, Nanos::new(70));
 }

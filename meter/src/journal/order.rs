@@ -21,9 +21,15 @@ pub enum Order {
 
 impl Journal {
     /// Ends an open call as ordered. One that is not open any more stays as it ended.
+    ///
+    /// What the bill decides was decided by what the origin was told last. A call that has got a name
+    /// meanwhile is asked about, and its own answer counts.
     pub fn obey(&mut self, call: &CallId, order: Order, now: UnixMs) -> Decision<Settled> {
         let found = self.by_call.get(call).and_then(|call_no| self.open.get(call_no));
         let Some(open) = found else { return self.remembered(call) };
+        if matches!(order, Order::Bill(_)) && open.hold.ids.can_be_asked() {
+            return Decision::unchanged(Settled::Open);
+        }
         let (no, status) = (open.hold.call_no, open.hold.status);
         let (ending, usage, source) = match order {
             Order::Settle(usage) => (Ending::Settled, usage, Source::Operator),

@@ -132,7 +132,10 @@ impl Opinion {
     }
 
     pub(super) fn obey(&mut self, id: &CallId, order: Order) -> Settled {
-        if self.calls.get(id).is_some_and(|call| call.ended.is_none()) {
+        if let Some(call) = self.calls.get(id).filter(|call| call.ended.is_none()) {
+            if matches!(order, Order::Bill(_)) && call.ids.can_be_asked() {
+                return Settled::Open;
+            }
             match order {
                 Order::Settle(usage) | Order::Bill(usage) => self.end(id, Ending::Settled, usage),
                 Order::Release => self.end(id, Ending::Released, None),
