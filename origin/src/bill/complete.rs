@@ -16,7 +16,7 @@ use meter::bill::{self};
 use meter::ids::{CallId, JournalName};
 use meter::journal::HOLD_LIFE_MAX_MS;
 use meter::money::Nanos;
-use meter::time::UnixMs;
+use meter::time::{DAY_MS, UnixMs};
 use meter::usage::{Usage, WorkIds};
 use meter::wire::pull::ActionDoc;
 use sqlx::PgPool;
@@ -35,8 +35,9 @@ use super::ACTOR;
 
 /// Most calls in one look.
 pub const CALLS_MAX: i64 = 500;
-/// How long a call that is nowhere is waited for: the longest life of a hold, and an hour for the pull.
-pub const WAIT_MS_MAX: u64 = HOLD_LIFE_MAX_MS + 60 * 60 * 1_000;
+/// How long a call that is nowhere is waited for: the longest life of a hold, and a week for the pull. For
+/// so long a journal can be out of reach and nothing of it is lost.
+pub const WAIT_MS_MAX: u64 = HOLD_LIFE_MAX_MS + 7 * DAY_MS;
 
 /// What one look came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
