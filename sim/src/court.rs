@@ -11,7 +11,9 @@ use std::fmt;
 use meter::account::{Account, Overdraft, Status};
 use meter::entry::{Ending, Entry, Tail};
 use meter::ids::{CallId, KeyId};
-use meter::journal::{HOLD_LIFE_MAX_MS, Hold, IdempotencyKey, Journal, UNNAMED_LIFE_MAX_MS};
+use meter::journal::{
+    ASK_PAUSE_MIN_MS, HOLD_LIFE_MAX_MS, Hold, IdempotencyKey, Journal, UNNAMED_LIFE_MAX_MS,
+};
 use meter::money::Nanos;
 use meter::outcome::Source;
 use meter::price::{Price, Terms};
@@ -56,6 +58,8 @@ pub(crate) struct Docket {
     named: bool,
     /// Its reply was read, and told nothing that anything follows from.
     told_nothing: bool,
+    /// When upstream was asked about it last, and in which life of its object.
+    asked_at: Option<(u32, UnixMs, u64)>,
 }
 
 /// How a call ended.
@@ -241,6 +245,19 @@ impl Court {
         *times += 1;
         if *times > 1 {
             self.break_law("a request with a key is done once", key.to_string());
+        }
+    }
+
+    /// Upstream is asked about a call.
+    pub(crate) fn is_asked(&mut self, call: usize, life: u32, local: UnixMs) {
+        let before = self.dockets[call].asked_at.replace((life, local, self.now));
+        if let Some((_, at, truly_at)) = before.filter(|(before, ..)| *before == life)
+            && local.since(at) < ASK_PAUSE_MIN_MS
+            // A clock that jumped makes a pause look shorter or longer than it was.
+            && self.now - truly_at < ASK_PAUSE_MIN_MS
+        {
+            let detail = format!("c{call} after {} ms", self.now - truly_at);
+            self.break_law("upstream is not asked without a pause", detail);
         }
     }
 

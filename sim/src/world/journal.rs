@@ -117,7 +117,11 @@ impl<S: Shelf> World<S> {
         let mut ms = dice.ms(20, 2_000);
         let last = questions.len() - 1;
         let mut answers = Vec::with_capacity(questions.len());
+        let local = self.local(journal);
         for question in questions {
+            if let Some(call) = self.call_number(question.call.as_str()) {
+                self.court.is_asked(call, life, local);
+            }
             let report = match self.strikes(Link::Question) {
                 Some(Form::LostBefore | Form::LostAfter) => None,
                 Some(Form::Late | Form::Twice) => {

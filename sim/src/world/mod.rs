@@ -255,7 +255,7 @@ struct Place<S: Shelf> {
 }
 
 /// How a world went.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Calls that were made, those included that follow from others.
     pub calls: u64,
