@@ -89,7 +89,7 @@ impl Mutant {
     pub const fn calls(self) -> usize {
         match self {
             Self::LosesSpentOfMark => 3_000,
-            Self::ClearsUpWhatWasNotPosted => 6_000,
+            Self::ClearsUpWhatWasNotPosted => 4_000,
             _ => 300,
         }
     }

@@ -19,6 +19,8 @@ pub struct Shape {
     pub accounts: usize,
     /// Whether requests are stamped, so that upstream's bill names their calls.
     pub stamped: bool,
+    /// Whether calls come so thick that thousands end while a single one goes on.
+    pub busy: bool,
     /// Whether each call uses a power of two of tokens, so that a wrong sum spells out the call. In a
     /// world of more calls than bits each uses an amount of its own.
     pub powers_of_two: bool,
@@ -96,6 +98,7 @@ impl Plan {
             origins: 1 + dice.index(2),
             accounts: 2 + dice.index(9),
             stamped: dice.percent(35),
+            busy: dice.percent(30),
             powers_of_two: calls <= POWERS_MAX,
         };
         let mut steps = Vec::with_capacity(calls + calls / 16);
@@ -103,7 +106,7 @@ impl Plan {
         let mut at = 0;
         let disasters = Disasters::draw(&mut dice, shape, calls);
         for number in 0..calls {
-            at += pause(&mut dice);
+            at += pause(&mut dice, shape.busy);
             let number = number as u64;
             let mut push = |act| {
                 let number = number * 8 + steps.len() as u64 % 8;
@@ -137,7 +140,13 @@ impl Plan {
 }
 
 /// How long nothing is done: mostly not at all, sometimes for days.
-fn pause(dice: &mut Dice) -> u64 {
+fn pause(dice: &mut Dice, busy: bool) -> u64 {
+    if busy {
+        return match dice.below(2_000) {
+            0..1_999 => dice.below(1_500),
+            _ => dice.ms(SECOND, HOUR),
+        };
+    }
     match dice.below(1_000) {
         0..700 => dice.below(200),
         700..940 => dice.ms(1, 10 * SECOND),

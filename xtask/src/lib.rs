@@ -23,3 +23,4 @@ pub mod test; // `cargo xtask test`
 pub mod upgrade; // `cargo xtask test-upgrade`
 pub mod bench; // `cargo xtask bench`
 pub mod fuzz; // `cargo xtask fuzz`
+pub mod sim; // `cargo xtask sim`

@@ -14,6 +14,7 @@ use xtask::fuzz::fuzz;
 use xtask::postgres::{Keep, Major, Postgres};
 use xtask::prepare::prepare;
 use xtask::scratch::Scratch;
+use xtask::sim::sim;
 use xtask::test::test;
 use xtask::test_postgres::test_postgres;
 use xtask::tools::npm::npm;
@@ -94,6 +95,14 @@ enum Verb {
         #[arg(long, value_name = "N")]
         major: Vec<Major>,
     },
+    /// Simulate ten million calls with faults at every step, and hold the books against what upstream
+    /// really did. `cargo xtask sim --help` says how to replay a seed.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// `--seeds N --calls N [--seed S] [--threads N] [--mutants]`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run a command with `DATABASE_URL` naming an empty Postgres that is gone afterwards.
     WithPostgres {
         /// Its major version.
@@ -147,6 +156,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Fuzz { target, minutes } => fuzz(target.as_deref(), minutes),
         Verb::TestPostgres { major } if major.is_empty() => test_postgres(&Major::ALL),
         Verb::TestPostgres { major } => test_postgres(&major),
+        Verb::Sim { arguments } => sim(&arguments),
         Verb::WithPostgres { major, command } => with_postgres(major, &command),
         Verb::BuildEdge { dev } => build::build(if dev { Mode::Dev } else { Mode::Worker }),
         Verb::ServeEdge { port, upstream, public_keys } => {
