@@ -133,15 +133,19 @@ fn what_one_account_is_billed_for_never_lowers_the_bill_of_another() {
     assert_eq!(entry(&settled.effects).amount, Nanos::new(120));
 }
 
-/// The same by way of what is remembered: a resume of another account's execution.
+/// The same by way of what is remembered: a resume of another account's execution. How much of the whole is
+/// its own is not known to this account, and is a finding.
 #[test]
-fn a_resume_of_another_accounts_execution_gets_nothing_off() {
+fn a_resume_of_another_accounts_execution_gets_nothing_off_and_is_a_finding() {
     let mut journal = journal();
     admit(&mut journal, asks("mine", "a", None));
     let _ = journal.settle(&call("mine"), of_run(Stage::Completed, 50), None, NOW);
     admit(&mut journal, asks("theirs", "b", Some("x/1")));
     let settled = journal.answer(&call("theirs"), of_run(Stage::Completed, 120), NOW);
-    assert_eq!(entry(&settled.effects).amount, Nanos::new(120));
+    assert!(entry(&settled.effects).lacks_usage());
+    admit(&mut journal, asks("again", "b", Some("x/2")));
+    let settled = journal.settle(&call("again"), of_run(Stage::Completed, 70), None, NOW);
+    assert_eq!(entry(&settled.effects).amount, Nanos::new(70));
 }
 
 /// The client polls the run's history and is told the whole while the resume's own reply is on its way.
@@ -188,11 +192,27 @@ fn a_resume_is_not_ended_by_the_interrupt_that_it_answers() {
     assert_eq!(entry(&leg.effects).amount, Nanos::new(20));
 }
 
-/// The first reply's settlement is late; meanwhile the resume was asked about, and told the whole.
+/// The first reply's settlement is late; meanwhile the resume was asked about, and told the whole. It waits
+/// for the call that may have begun the run.
+#[test]
+fn a_whole_that_comes_before_the_first_legs_settlement_waits_for_it() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let whole = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
+    assert_eq!(whole.reply, Settled::Open);
+    let first = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    assert_eq!(entry(&first.effects).amount, Nanos::new(50));
+    let whole = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
+    assert_eq!(entry(&whole.effects).amount, Nanos::new(20));
+}
+
+/// The first call has a name and is open still when its resume is told the whole.
 #[test]
 fn a_reply_that_comes_behind_the_whole_is_billed_nothing_more() {
     let mut journal = journal();
     admit(&mut journal, asks("first", "a", None));
+    let _ = journal.note(&call("first"), of_run(Stage::Running, 0).observed.ids, NOW);
     admit(&mut journal, asks("resume", "a", Some("x/1")));
     let whole = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
     assert_eq!(entry(&whole.effects).amount, Nanos::new(70));

@@ -9,7 +9,7 @@ use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
     ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, Change, Decision, Effect, Entrance, Hold,
-    Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, Report, Settled, Spent, Stored,
+    Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, RECENT_MAX, Report, Settled, Spent, Stored,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -327,4 +327,65 @@ fn the_bill_does_not_end_a_call_that_has_got_a_name_meanwhile() {
     assert_eq!((ordered.reply, ordered.effects), (Settled::Open, Vec::new()));
     let done = journal.answer(&call("c"), of_chat(Stage::Completed, Some(70)), NOW);
     assert_eq!(entry(&done.effects).amount, Nanos::new(70));
+}
+
+/// Finishes so many other calls, so that what was finished before them is forgotten.
+fn forget_earlier_calls(journal: &mut Journal, others: usize) {
+    for number in 0..others {
+        let id = format!("other{number}");
+        admit(journal, asks(&id, "b", None));
+        let failed = Report { status: Some(500), observed: Observed::nothing() };
+        let _ = journal.settle(&call(&id), failed, None, NOW);
+    }
+}
+
+fn silent(stage: Stage) -> Report {
+    let report = of_run(stage, 0);
+    Report { observed: Observed { usage: None, ..report.observed }, ..report }
+}
+
+/// `journal/recent.rs`: what was billed for a run went with the oldest of its calls, although a newer leg
+/// was still remembered: the next leg was then billed the whole once more.
+#[test]
+fn what_was_billed_for_a_run_is_remembered_as_long_as_its_newest_leg() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let _ = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    forget_earlier_calls(&mut journal, RECENT_MAX / 2);
+    admit(&mut journal, asks("second", "a", Some("x/1")));
+    let _ = journal.settle(&call("second"), of_run(Stage::Interrupted, 20), None, NOW);
+    for number in 0..RECENT_MAX / 2 + 1 {
+        let id = format!("more{number}");
+        admit(&mut journal, asks(&id, "b", None));
+        let failed = Report { status: Some(500), observed: Observed::nothing() };
+        let _ = journal.settle(&call(&id), failed, None, NOW);
+    }
+    admit(&mut journal, asks("third", "a", Some("x/2")));
+    let _ = journal.settle(&call("third"), silent(Stage::Completed), None, NOW);
+    let third = journal.answer(&call("third"), of_run(Stage::Completed, 100), NOW);
+    assert_eq!(entry(&third.effects).amount, Nanos::new(30));
+}
+
+/// An interrupt is answered after so many other calls that its own is forgotten. What upstream states is
+/// the whole run; how much of it was billed before is not known any more, and not guessed.
+#[test]
+fn a_resume_of_a_run_that_is_forgotten_is_not_billed_the_whole() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let _ = journal.settle(&call("first"), of_run(Stage::Interrupted, 50), None, NOW);
+    forget_earlier_calls(&mut journal, RECENT_MAX + 1);
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let _ = journal.settle(&call("resume"), silent(Stage::Completed), None, NOW);
+    let resume = journal.answer(&call("resume"), of_run(Stage::Completed, 70), NOW);
+    let facts = entry(&resume.effects);
+    assert_eq!((facts.amount, facts.lacks_usage()), (Nanos::ZERO, true));
+}
+
+/// The same leg's own reply tells what it used itself, and is billed by that.
+#[test]
+fn a_resume_of_a_run_that_is_forgotten_is_billed_by_its_own_reply() {
+    let mut journal = journal();
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let resume = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
+    assert_eq!(entry(&resume.effects).amount, Nanos::new(20));
 }

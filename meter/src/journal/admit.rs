@@ -160,7 +160,8 @@ impl Journal {
         standing.held.plus(amount).map_err(|_| Reason::BalanceExhausted)?;
         let sender = self.sender(&account, session);
         let execution = asked.resumed_execution();
-        let billed = execution.as_ref().and_then(|run| self.recent.billed(&account, run).usage);
+        let billed =
+            execution.as_ref().and_then(|run| self.recent.billed_from_the_beginning(&account, run));
         let idempotency = attempt.as_ref().map(|attempt| attempt.key.clone());
         let kept = attempt.map(|Attempt { key, request }| Kept {
             key,

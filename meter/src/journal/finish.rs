@@ -162,6 +162,17 @@ impl Journal {
             && observed.stage == Stage::AwaitsTools;
         let can_ask = ids.can_be_asked() && !is_over;
         let hold = self.named(&open.hold, ids.clone());
+        let is_over_by_asking = told == Told::ByAsking
+            && matches!(observed.stage, Stage::Completed | Stage::Failed | Stage::Canceled);
+        let share_is_unknown = is_over_by_asking
+            && observed.usage.is_some_and(Usage::is_some_used)
+            && self.lacks_beginning(&open.hold);
+        if share_is_unknown {
+            if self.may_have_begun(&open.hold) {
+                return self.keep_asking(no, ids, open.hold.status, None, now);
+            }
+            observed.usage = None;
+        }
         observed.usage = hold.usage_in_all(told, observed.usage);
         let fails = is_told_failure(told, status, &observed);
         if fails && observed.usage.is_none() {
@@ -186,6 +197,7 @@ impl Journal {
                 return self.keep_asking(no, ids, status_kept, used_so_far, now);
             }
             Outcome::Bill(reading) => (Ending::Settled, open.hold.reading(reading)),
+            Outcome::Release if share_is_unknown => (Ending::Expired, reading(Source::Missing)),
             Outcome::Release => (Ending::Released, reading(Source::Reported)),
             Outcome::GiveUp if last == Last::Bill => {
                 return self.wait_for_bill(no, ids, status_kept, now);

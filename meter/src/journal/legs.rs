@@ -2,7 +2,9 @@
 //! asked about it, it states the run as a whole.
 //!
 //! Each leg's own reply tells what that leg used. What an answer states is billed less what was billed
-//! under other calls, so that however the legs' ends come in, their sum is the whole.
+//! under other calls, so that however the legs' ends come in, their sum is the whole. Where it is not known
+//! what was billed for the first leg, since that is too long ago or never had a name, the share of a later
+//! one is not known either, and not guessed.
 
 use crate::entry::{Ending, Entry, Facts};
 use crate::outcome::{Source, Told};
@@ -20,6 +22,27 @@ impl Journal {
         let mut others = calls.filter_map(|no| self.open.get(no)).map(|open| &open.hold);
         hold.asked.resumes.is_some()
             || others.any(|it| it.call_no != hold.call_no && it.account == hold.account)
+    }
+
+    /// Whether what upstream states of a whole run leaves open how much of it this resume used: nothing is
+    /// known of the call that began the run.
+    pub(super) fn lacks_beginning(&self, hold: &Hold) -> bool {
+        let Some(execution) = hold.asked.resumed_execution() else { return false };
+        let calls = self.by_work.get(&execution).into_iter().flatten();
+        let mut others = calls.filter_map(|no| self.open.get(no)).map(|open| &open.hold);
+        let is_open = others.any(|it| it.asked.resumes.is_none() && it.account == hold.account);
+        hold.billed.is_none() && !is_open
+    }
+
+    /// Whether an open call that has no name yet may be the one that began the run of this resume.
+    pub(super) fn may_have_begun(&self, hold: &Hold) -> bool {
+        self.open.values().map(|open| &open.hold).any(|it| {
+            let is_unnamed_run = it.asked.resumes.is_none() && it.ids.execution.is_none();
+            is_unnamed_run
+                && it.account == hold.account
+                && it.asked.subject == hold.asked.subject
+                && it.call_no < hold.call_no
+        })
     }
 
     /// What is known of a running call, now that these are the ids of its work. A run that had no name
@@ -52,7 +75,14 @@ impl Journal {
         for call_no in others {
             let other = self.open.get_mut(&call_no).map(|open| &mut open.hold);
             let Some(hold) = other.filter(|hold| hold.account == *account) else { continue };
-            hold.billed = Some(hold.billed.map_or(usage, |billed| billed.plus(usage)));
+            let is_beginning = entry.facts.asked.resumes.is_none() || is_whole;
+            hold.billed = match hold.billed {
+                Some(billed) => Some(billed.plus(usage)),
+                None if hold.asked.resumes.is_none() => Some(usage),
+                // Now that the first leg is billed, what was billed for all of them is known.
+                None if is_beginning => self.recent.billed(account, execution).usage,
+                None => None,
+            };
             hold.is_billed_whole |= is_whole;
             effects.push(Effect::UpdateHold(hold.clone()));
         }

@@ -119,7 +119,8 @@ pub struct Hold {
     /// What the work was seen to use while it is not over: a chat that waits for its tools.
     pub used: Option<Usage>,
     /// What was billed for the same execution under other calls: the other legs of a run that was
-    /// interrupted. What upstream says of the whole execution is billed less this.
+    /// interrupted. What upstream says of the whole execution is billed less this. Absent for a resume
+    /// while it is not known what was billed for the run's first leg.
     pub billed: Option<Usage>,
     /// The execution is over, and what was billed for it under another call is the whole: this call's
     /// own leg with it.

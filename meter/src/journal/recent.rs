@@ -1,6 +1,7 @@
 //! The calls that finished last and the ones refused last, for commands that come twice and for
 //! whoever asks why.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::entry::{Ending, Facts};
@@ -30,6 +31,8 @@ pub(super) struct Billed {
     pub(super) is_whole: bool,
     /// The call that began the work is among those that were billed.
     is_claimed: bool,
+    /// How many of the calls that were billed for it are remembered.
+    calls: usize,
 }
 
 /// The last [`RECENT_MAX`] finished calls.
@@ -52,7 +55,18 @@ impl Recent {
         self.by_work.get(&(account.clone(), work.clone())).is_some_and(|billed| billed.is_claimed)
     }
 
-    /// What was billed to this account for this work, over all its calls.
+    /// What was billed to this account for this work, over all its calls; `None` where that is not known
+    /// from its beginning on.
+    pub(super) fn billed_from_the_beginning(
+        &self,
+        account: &AccountId,
+        work: &UpstreamId,
+    ) -> Option<Usage> {
+        let billed = self.billed(account, work);
+        billed.is_claimed.then(|| billed.usage.unwrap_or_default())
+    }
+
+    /// What was billed to this account for this work, over all its calls that are known.
     pub(super) fn billed(&self, account: &AccountId, work: &UpstreamId) -> Billed {
         self.by_work.get(&(account.clone(), work.clone())).copied().unwrap_or_default()
     }
@@ -64,6 +78,7 @@ impl Recent {
         let work: Vec<UpstreamId> = work.cloned().collect();
         for id in &work {
             let billed = self.by_work.entry((account.clone(), id.clone())).or_default();
+            billed.calls = billed.calls.saturating_add(1);
             billed.is_claimed |= facts.asked.resumes.is_none();
             // An answer ends a resume only when the run is over.
             let was_asked = reading.source == Source::Retrieved;
@@ -86,7 +101,13 @@ impl Recent {
         let oldest = self.order.pop_front().and_then(|oldest| self.by_call.remove(&oldest));
         let Some(Known { account, work, .. }) = oldest else { return };
         for id in work {
-            self.by_work.remove(&(account.clone(), id));
+            // What was billed for a run is known as long as one of its legs is.
+            if let Entry::Occupied(mut billed) = self.by_work.entry((account.clone(), id)) {
+                billed.get_mut().calls = billed.get().calls.saturating_sub(1);
+                if billed.get().calls == 0 {
+                    billed.remove();
+                }
+            }
         }
     }
 }

@@ -77,9 +77,14 @@ impl Opinion {
         }
         self.check_limits(asks, hold, now)?;
         let execution = asked.resumed_execution();
-        let billed = execution.as_ref().and_then(|execution| self.billed(execution));
+        let billed = execution.as_ref().and_then(|execution| {
+            let mut charged = self.charged_for(execution);
+            let is_known = charged.any(|call| call.asked.resumes.is_none());
+            is_known.then(|| self.billed(execution).unwrap_or_default())
+        });
         let admitted = Call {
             account,
+            number: self.calls.len(),
             made_with: key,
             began_is_known: true,
             asked,

@@ -9,7 +9,7 @@ use meter::journal::{
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Reading, Source, Told, decide};
 use meter::time::UnixMs;
-use meter::usage::{Stage, Usage, WorkIds};
+use meter::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::{Call, Opinion};
 
@@ -36,7 +36,16 @@ impl Opinion {
             if !is_told_twice {
                 self.name(id, &observed.ids);
             }
+            let share_is_unknown = told == Told::ByAsking && self.share_is_unknown(id, &observed);
+            let waits = share_is_unknown && self.may_have_begun(id);
             let call = self.calls.get_mut(id).unwrap();
+            if waits {
+                call.leave_alone(now.plus_ms(ASK_PAUSE_MAX_MS));
+                return Settled::Open;
+            }
+            if share_is_unknown {
+                observed.usage = None;
+            }
             observed.usage = call.in_all(observed.usage, told);
             let is_refused = told == Told::ByReply && status.is_some_and(|status| status >= 400);
             let has_failed = is_refused || observed.stage == Stage::Failed;
@@ -72,11 +81,40 @@ impl Opinion {
                     call.settled_by = counts_tokens.then_some(reading.source);
                     self.end(id, Ending::Settled, reading.usage);
                 }
+                Outcome::Release if share_is_unknown => self.end(id, Ending::Expired, None),
                 Outcome::Release => self.end(id, Ending::Released, None),
                 Outcome::GiveUp => self.end(id, Ending::Expired, None),
             }
         }
         self.told_end(id)
+    }
+
+    /// Upstream states what a whole run used, and this is one of its later legs; the first one is neither
+    /// open under its name nor known to have been charged.
+    fn share_is_unknown(&self, id: &CallId, observed: &Observed) -> bool {
+        let call = &self.calls[id];
+        let Some(execution) = call.asked.resumed_execution() else { return false };
+        let is_over = matches!(observed.stage, Stage::Completed | Stage::Failed | Stage::Canceled);
+        let mut open = self.open().map(|(_, other)| other).filter(|it| it.account == call.account);
+        let is_first = |other: &Call| {
+            let names = [&other.ids.chat, &other.ids.execution];
+            other.asked.resumes.is_none() && names.contains(&&Some(execution.clone()))
+        };
+        is_over
+            && observed.usage.is_some_and(Usage::is_some_used)
+            && call.billed.is_none()
+            && !open.any(is_first)
+    }
+
+    /// An open call of the same account and workflow has no name yet and is older.
+    fn may_have_begun(&self, id: &CallId) -> bool {
+        let call = &self.calls[id];
+        self.open().any(|(_, other)| {
+            other.asked.resumes.is_none()
+                && other.ids.execution.is_none()
+                && (&other.account, &other.asked.subject) == (&call.account, &call.asked.subject)
+                && other.number < call.number
+        })
     }
 
     /// A reply after which the bill may still tell: what would be given up for lost is left open.
@@ -190,8 +228,12 @@ impl Opinion {
         call.ended_at = self.now;
         call.settled_usage = usage;
         self.remembered.push_back(id.clone());
+        if ending == Ending::Settled {
+            self.keep_with_work(id);
+        }
         if self.remembered.len() > RECENT_MAX {
             self.remembered.pop_front();
+            self.forget_works();
         }
     }
 }

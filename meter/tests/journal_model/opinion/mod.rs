@@ -29,6 +29,8 @@ use crate::command::{
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) account: AccountId,
+    /// How many calls were let in before it.
+    number: usize,
     made_with: KeyId,
     /// Whether the journal still knows that it began.
     began_is_known: bool,
@@ -40,7 +42,7 @@ pub(crate) struct Call {
     key: Option<IdempotencyKey>,
     /// What a chat used until it began to wait for its tools.
     pub(crate) used: Option<Usage>,
-    /// What was billed for the earlier legs of the same execution.
+    /// What was billed for the earlier legs of the same execution, known from the first one on.
     pub(crate) billed: Option<Usage>,
     /// What was billed for them is the whole execution, with this call's own leg.
     is_billed_whole: bool,
@@ -87,6 +89,8 @@ pub(crate) struct Opinion {
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Finished calls that the journal promises to remember.
     remembered: VecDeque<CallId>,
+    /// The calls that were charged for a piece of work, of which at least one is remembered.
+    works: BTreeMap<UpstreamId, Vec<CallId>>,
     keys: BTreeMap<IdempotencyKey, Kept>,
     now: UnixMs,
 }
@@ -100,6 +104,7 @@ impl Opinion {
             applied: 0,
             calls: BTreeMap::new(),
             remembered: VecDeque::new(),
+            works: BTreeMap::new(),
             keys: BTreeMap::new(),
             now: UnixMs::new(0),
         }
@@ -135,13 +140,23 @@ impl Opinion {
         is_finished && !self.remembered.contains(call)
     }
 
-    /// The finished calls that are remembered, were charged and name this work.
+    /// The calls that were charged and name this work, as long as one of them is remembered.
     fn charged_for(&self, work: &UpstreamId) -> impl Iterator<Item = &Call> {
-        let calls = self.remembered.iter().map(|id| &self.calls[id]);
-        calls.filter(move |call| {
-            let is_settled = matches!(call.ended, Some((Ending::Settled, _)));
-            is_settled && names(&call.ids, work)
-        })
+        self.works.get(work).into_iter().flatten().map(|id| &self.calls[id])
+    }
+
+    /// Keeps a charged call with its work.
+    fn keep_with_work(&mut self, id: &CallId) {
+        let WorkIds { chat, execution, .. } = self.calls[id].ids.clone();
+        for work in [chat, execution].into_iter().flatten() {
+            self.works.entry(work).or_default().push(id.clone());
+        }
+    }
+
+    /// Works of which no call is remembered are not known any more.
+    fn forget_works(&mut self) {
+        let Self { works, remembered, .. } = self;
+        works.retain(|_, calls| calls.iter().any(|call| remembered.contains(call)));
     }
 
     /// What a command should be answered; of a look at the calls, only what it ends is worked out.
@@ -221,14 +236,16 @@ impl Opinion {
     /// After a restart the open calls are in new hands, and only these finished ones are remembered.
     pub(crate) fn reload(&mut self, remembered: &BTreeSet<CallId>, now: UnixMs) {
         self.remembered.retain(|call| remembered.contains(call));
+        self.works.clear();
+        for id in self.remembered.clone() {
+            if matches!(self.calls[&id].ended, Some((Ending::Settled, _))) {
+                self.keep_with_work(&id);
+            }
+        }
         for (id, call) in &mut self.calls {
             call.began_is_known &= call.ended.is_none() || remembered.contains(id);
             call.seen_at = now;
             call.leave_alone(now);
         }
     }
-}
-
-fn names(ids: &WorkIds, work: &UpstreamId) -> bool {
-    ids.chat.as_ref() == Some(work) || ids.execution.as_ref() == Some(work)
 }
