@@ -389,3 +389,19 @@ fn a_resume_of_a_run_that_is_forgotten_is_billed_by_its_own_reply() {
     let resume = journal.settle(&call("resume"), of_run(Stage::Completed, 20), None, NOW);
     assert_eq!(entry(&resume.effects).amount, Nanos::new(20));
 }
+
+/// A leg whose usage upstream did not tell is completed by the bill. The whole that it tells later holds that
+/// leg, too: charged under another one it would be charged twice.
+#[test]
+fn the_whole_of_a_run_is_not_billed_when_a_leg_of_it_is_left_to_the_bill() {
+    let mut journal = journal();
+    admit(&mut journal, asks("first", "a", None));
+    let _ = journal.settle(&call("first"), silent(Stage::Interrupted), None, NOW);
+    admit(&mut journal, asks("resume", "a", Some("x/1")));
+    let _ = journal.settle(&call("resume"), silent(Stage::Completed), None, NOW);
+    let resume = journal.answer(&call("resume"), silent(Stage::Completed), NOW);
+    assert!(entry(&resume.effects).lacks_usage());
+    let first = journal.answer(&call("first"), of_run(Stage::Completed, 70), NOW);
+    assert!(entry(&first.effects).lacks_usage());
+    assert_eq!(journal.tail().total, Nanos::ZERO);
+}

@@ -166,9 +166,9 @@ impl Journal {
             && matches!(observed.stage, Stage::Completed | Stage::Failed | Stage::Canceled);
         let share_is_unknown = is_over_by_asking
             && observed.usage.is_some_and(Usage::is_some_used)
-            && self.lacks_beginning(&open.hold);
+            && self.has_unknown_share(&hold);
         if share_is_unknown {
-            if self.may_have_begun(&open.hold) {
+            if self.may_have_begun(&hold) {
                 return self.keep_asking(no, ids, open.hold.status, None, now);
             }
             observed.usage = None;

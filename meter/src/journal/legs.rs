@@ -24,9 +24,14 @@ impl Journal {
             || others.any(|it| it.call_no != hold.call_no && it.account == hold.account)
     }
 
-    /// Whether what upstream states of a whole run leaves open how much of it this resume used: nothing is
-    /// known of the call that began the run.
-    pub(super) fn lacks_beginning(&self, hold: &Hold) -> bool {
+    /// Whether what upstream states of a whole run leaves open how much of it this call used: another leg of
+    /// it is left to the bill, or it is a resume and nothing is known of the call that began the run.
+    pub(super) fn has_unknown_share(&self, hold: &Hold) -> bool {
+        let is_left_to_bill = |run| self.recent.billed(&hold.account, run).lacks_usage;
+        hold.ids.execution.as_ref().is_some_and(is_left_to_bill) || self.lacks_beginning(hold)
+    }
+
+    fn lacks_beginning(&self, hold: &Hold) -> bool {
         let Some(execution) = hold.asked.resumed_execution() else { return false };
         let calls = self.by_work.get(&execution).into_iter().flatten();
         let mut others = calls.filter_map(|no| self.open.get(no)).map(|open| &open.hold);
@@ -36,13 +41,14 @@ impl Journal {
 
     /// Whether an open call that has no name yet may be the one that began the run of this resume.
     pub(super) fn may_have_begun(&self, hold: &Hold) -> bool {
-        self.open.values().map(|open| &open.hold).any(|it| {
-            let is_unnamed_run = it.asked.resumes.is_none() && it.ids.execution.is_none();
-            is_unnamed_run
-                && it.account == hold.account
-                && it.asked.subject == hold.asked.subject
-                && it.call_no < hold.call_no
-        })
+        self.lacks_beginning(hold)
+            && self.open.values().map(|open| &open.hold).any(|it| {
+                let is_unnamed_run = it.asked.resumes.is_none() && it.ids.execution.is_none();
+                is_unnamed_run
+                    && it.account == hold.account
+                    && it.asked.subject == hold.asked.subject
+                    && it.call_no < hold.call_no
+            })
     }
 
     /// What is known of a running call, now that these are the ids of its work. A run that had no name

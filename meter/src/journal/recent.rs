@@ -31,7 +31,9 @@ pub(super) struct Billed {
     pub(super) is_whole: bool,
     /// The call that began the work is among those that were billed.
     is_claimed: bool,
-    /// How many of the calls that were billed for it are remembered.
+    /// What one of its calls used could not be learned: that is left to upstream's bill.
+    pub(super) lacks_usage: bool,
+    /// How many of the calls that ended with it are remembered.
     calls: usize,
 }
 
@@ -74,11 +76,17 @@ impl Recent {
     pub(super) fn remember(&mut self, facts: &Facts) {
         let Facts { call, account, ending, amount, ids, reading, .. } = facts;
         let settled = *ending == Ending::Settled;
-        let work = [&ids.chat, &ids.execution].into_iter().flatten().filter(|_| settled);
+        let lacks_usage = facts.lacks_usage();
+        let is_kept = settled || lacks_usage;
+        let work = [&ids.chat, &ids.execution].into_iter().flatten().filter(|_| is_kept);
         let work: Vec<UpstreamId> = work.cloned().collect();
         for id in &work {
             let billed = self.by_work.entry((account.clone(), id.clone())).or_default();
             billed.calls = billed.calls.saturating_add(1);
+            billed.lacks_usage |= lacks_usage;
+            if !settled {
+                continue;
+            }
             billed.is_claimed |= facts.asked.resumes.is_none();
             // An answer ends a resume only when the run is over.
             let was_asked = reading.source == Source::Retrieved;

@@ -102,6 +102,7 @@ impl Opinion {
             ended: None,
             ended_at: now,
             settled_usage: None,
+            is_unknown: false,
             settled_by: None,
             sender: sender.clone(),
         };

@@ -78,6 +78,9 @@ impl Opinion {
                 }
                 Outcome::Bill(reading) => {
                     let counts_tokens = call.asked.operation.counts_tokens();
+                    call.is_unknown = reading.source == Source::Missing
+                        && counts_tokens
+                        && call.terms.price.needs_usage();
                     call.settled_by = counts_tokens.then_some(reading.source);
                     self.end(id, Ending::Settled, reading.usage);
                 }
@@ -93,28 +96,34 @@ impl Opinion {
     /// open under its name nor known to have been charged.
     fn share_is_unknown(&self, id: &CallId, observed: &Observed) -> bool {
         let call = &self.calls[id];
-        let Some(execution) = call.asked.resumed_execution() else { return false };
         let is_over = matches!(observed.stage, Stage::Completed | Stage::Failed | Stage::Canceled);
+        let is_stated = is_over && observed.usage.is_some_and(Usage::is_some_used);
+        let is_left = call.ids.execution.as_ref().is_some_and(|it| self.unknown.contains_key(it));
+        is_stated && (is_left || self.lacks_beginning(id))
+    }
+
+    fn lacks_beginning(&self, id: &CallId) -> bool {
+        let call = &self.calls[id];
+        let Some(execution) = call.asked.resumed_execution() else { return false };
         let mut open = self.open().map(|(_, other)| other).filter(|it| it.account == call.account);
         let is_first = |other: &Call| {
             let names = [&other.ids.chat, &other.ids.execution];
             other.asked.resumes.is_none() && names.contains(&&Some(execution.clone()))
         };
-        is_over
-            && observed.usage.is_some_and(Usage::is_some_used)
-            && call.billed.is_none()
-            && !open.any(is_first)
+        call.billed.is_none() && !open.any(is_first)
     }
 
     /// An open call of the same account and workflow has no name yet and is older.
     fn may_have_begun(&self, id: &CallId) -> bool {
         let call = &self.calls[id];
-        self.open().any(|(_, other)| {
-            other.asked.resumes.is_none()
-                && other.ids.execution.is_none()
-                && (&other.account, &other.asked.subject) == (&call.account, &call.asked.subject)
-                && other.number < call.number
-        })
+        self.lacks_beginning(id)
+            && self.open().any(|(_, other)| {
+                other.asked.resumes.is_none()
+                    && other.ids.execution.is_none()
+                    && (&other.account, &other.asked.subject)
+                        == (&call.account, &call.asked.subject)
+                    && other.number < call.number
+            })
     }
 
     /// A reply after which the bill may still tell: what would be given up for lost is left open.
@@ -224,13 +233,12 @@ impl Opinion {
             (Ending::Settled, Err(_)) => (Ending::Expired, Nanos::ZERO),
             (ending, _) => (ending, Nanos::ZERO),
         };
+        call.is_unknown |= ending == Ending::Expired;
         call.ended = Some((ending, amount));
         call.ended_at = self.now;
         call.settled_usage = usage;
         self.remembered.push_back(id.clone());
-        if ending == Ending::Settled {
-            self.keep_with_work(id);
-        }
+        self.keep_with_work(id);
         if self.remembered.len() > RECENT_MAX {
             self.remembered.pop_front();
             self.forget_works();

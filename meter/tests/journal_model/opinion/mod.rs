@@ -57,6 +57,8 @@ pub(crate) struct Call {
     ended_at: UnixMs,
     /// The usage it was settled with.
     settled_usage: Option<Usage>,
+    /// Nobody could learn what it used.
+    is_unknown: bool,
     /// Who told of it, unless nobody had to.
     settled_by: Option<Source>,
     pub(crate) sender: Sender,
@@ -91,6 +93,8 @@ pub(crate) struct Opinion {
     remembered: VecDeque<CallId>,
     /// The calls that were charged for a piece of work, of which at least one is remembered.
     works: BTreeMap<UpstreamId, Vec<CallId>>,
+    /// The same of the calls whose usage stayed unknown.
+    unknown: BTreeMap<UpstreamId, Vec<CallId>>,
     keys: BTreeMap<IdempotencyKey, Kept>,
     now: UnixMs,
 }
@@ -105,6 +109,7 @@ impl Opinion {
             calls: BTreeMap::new(),
             remembered: VecDeque::new(),
             works: BTreeMap::new(),
+            unknown: BTreeMap::new(),
             keys: BTreeMap::new(),
             now: UnixMs::new(0),
         }
@@ -147,16 +152,30 @@ impl Opinion {
 
     /// Keeps a charged call with its work.
     fn keep_with_work(&mut self, id: &CallId) {
-        let WorkIds { chat, execution, .. } = self.calls[id].ids.clone();
+        let call = &self.calls[id];
+        let is_settled = matches!(call.ended, Some((Ending::Settled, _)));
+        let WorkIds { chat, execution, .. } = call.ids.clone();
         for work in [chat, execution].into_iter().flatten() {
-            self.works.entry(work).or_default().push(id.clone());
+            if self.calls[id].is_unknown {
+                self.unknown.entry(work.clone()).or_default().push(id.clone());
+            }
+            if is_settled {
+                self.works.entry(work).or_default().push(id.clone());
+            }
         }
     }
 
     /// Works of which no call is remembered are not known any more.
     fn forget_works(&mut self) {
-        let Self { works, remembered, .. } = self;
-        works.retain(|_, calls| calls.iter().any(|call| remembered.contains(call)));
+        let Self { works, unknown, remembered, .. } = self;
+        let is_known = |work: &UpstreamId, of: &BTreeMap<UpstreamId, Vec<CallId>>| {
+            of.get(work).into_iter().flatten().any(|call| remembered.contains(call))
+        };
+        let names = works.keys().chain(unknown.keys()).cloned();
+        let known: BTreeSet<UpstreamId> =
+            names.filter(|work| is_known(work, works) || is_known(work, unknown)).collect();
+        works.retain(|work, _| known.contains(work));
+        unknown.retain(|work, _| known.contains(work));
     }
 
     /// What a command should be answered; of a look at the calls, only what it ends is worked out.
@@ -237,10 +256,9 @@ impl Opinion {
     pub(crate) fn reload(&mut self, remembered: &BTreeSet<CallId>, now: UnixMs) {
         self.remembered.retain(|call| remembered.contains(call));
         self.works.clear();
+        self.unknown.clear();
         for id in self.remembered.clone() {
-            if matches!(self.calls[&id].ended, Some((Ending::Settled, _))) {
-                self.keep_with_work(&id);
-            }
+            self.keep_with_work(&id);
         }
         for (id, call) in &mut self.calls {
             call.began_is_known &= call.ended.is_none() || remembered.contains(id);
