@@ -16,7 +16,7 @@ use sim::mutant::Mutant;
 use sim::plan::Plan;
 use sim::run::{Failed, Survey, catch, live};
 use sim::world::Tally;
-use sim::{shrink, story};
+use sim::{run, shrink, story};
 
 /// How often progress is shown on a terminal, and elsewhere.
 const TICK: Duration = Duration::from_millis(500);
@@ -39,6 +39,10 @@ struct Arguments {
     /// How many worlds are lived at once; as many as there are processors unless named.
     #[arg(long)]
     threads: Option<usize>,
+    /// Tell what happens in the one world of --seed: the lines that hold one of these words, such as
+    /// c42, chat7 or FAULT.
+    #[arg(long, requires = "seed", num_args = 1..)]
+    about: Vec<String>,
     /// Make deliberate mistakes instead, one after the other, and see which seed notices each.
     #[arg(long)]
     mutants: bool,
@@ -53,6 +57,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.mutants {
         return mutants();
+    }
+    if let (Some(seed), false) = (arguments.seed, arguments.about.is_empty()) {
+        return about(seed, arguments.calls, &arguments.about);
     }
     let first = arguments.seed.unwrap_or(1);
     let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { SEEDS });
@@ -85,6 +92,23 @@ fn main() -> ExitCode {
         }
         Err(_) => {
             eprintln!("weir: a thread of the simulation broke off");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn about(seed: u64, calls: u64, words: &[String]) -> ExitCode {
+    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+    let outcome = run::tell(&Plan::draw(seed, calls), None);
+    let is_meant = |line: &&String| {
+        let mut parts = line.split(|letter: char| !letter.is_alphanumeric());
+        parts.any(|part| words.iter().any(|word| word == part))
+    };
+    outcome.story.iter().filter(is_meant).for_each(|line| println!("{line}"));
+    match outcome.broken {
+        None => ExitCode::SUCCESS,
+        Some(broken) => {
+            println!("BROKEN: {broken}");
             ExitCode::FAILURE
         }
     }

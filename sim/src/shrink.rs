@@ -6,8 +6,8 @@
 use crate::plan::Plan;
 use crate::world::Broken;
 
-/// Most plans that are tried.
-pub const TRIES_MAX: usize = 3_000;
+/// Most calls that are lived in all the plans that are tried: a minute or two.
+pub const CALLS_MAX: usize = 1_000_000;
 
 /// The smallest plan found that still breaks the same law, and how it does.
 pub fn shrink(
@@ -15,7 +15,7 @@ pub fn shrink(
     broken: &Broken,
     breaks: impl Fn(&Plan) -> Option<Broken>,
 ) -> (Plan, Broken) {
-    let mut best = Best { plan: plan.clone(), broken: broken.clone(), tries: 0, breaks };
+    let mut best = Best { plan: plan.clone(), broken: broken.clone(), calls: 0, breaks };
     // Nothing that was done later can have mattered.
     let end = broken.at;
     best.try_plan(|plan| {
@@ -29,7 +29,7 @@ pub fn shrink(
             |plan, from, to| drop(plan.faults.drain(from..to)),
         );
         best.leave_out(|plan| plan.steps.len(), |plan, from, to| drop(plan.steps.drain(from..to)));
-        if (best.plan.steps.len(), best.plan.faults.len()) == before || best.tries >= TRIES_MAX {
+        if (best.plan.steps.len(), best.plan.faults.len()) == before || best.calls >= CALLS_MAX {
             return (best.plan, best.broken);
         }
     }
@@ -38,19 +38,19 @@ pub fn shrink(
 struct Best<F> {
     plan: Plan,
     broken: Broken,
-    tries: usize,
+    calls: usize,
     breaks: F,
 }
 
 impl<F: Fn(&Plan) -> Option<Broken>> Best<F> {
     /// Takes a smaller plan in place of the best one, if it breaks the same law.
     fn try_plan(&mut self, smaller: impl FnOnce(&mut Plan)) -> bool {
-        if self.tries >= TRIES_MAX {
+        if self.calls >= CALLS_MAX {
             return false;
         }
-        self.tries += 1;
         let mut plan = self.plan.clone();
         smaller(&mut plan);
+        self.calls += plan.calls() + 1;
         match (self.breaks)(&plan) {
             Some(broken) if broken.law == self.broken.law => {
                 self.plan = plan;
