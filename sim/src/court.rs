@@ -66,9 +66,10 @@ pub(crate) struct Docket {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) amount: Nanos,
-    pub(crate) tokens: Option<u64>,
     /// Nobody could learn what it used.
     pub(crate) is_unknown: bool,
+    /// It was charged without regard to tokens.
+    pub(crate) is_by_call: bool,
     /// It was as old as a call may get, and ended by what had been told until then.
     pub(crate) is_old: bool,
 }
@@ -442,7 +443,8 @@ impl Court {
         }
         let is_unknown = facts.lacks_usage();
         let is_old = self.is_old(case);
-        let ended = Ended { amount: facts.amount, tokens, is_unknown, is_old };
+        let is_by_call = facts.ending == Ending::Settled && tokens.is_none();
+        let ended = Ended { amount: facts.amount, is_unknown, is_by_call, is_old };
         self.dockets[number].ended = Some(ended);
         self.spent[call.account] += i128::from(facts.amount.get());
         self.held[call.account] -= i128::from(hold.get());
@@ -485,12 +487,13 @@ impl Court {
         let _ = number;
     }
 
-    /// Only what used nothing is let go for nothing.
+    /// Only what used nothing is let go for nothing. A run's leg may have been charged with another one;
+    /// its legs are looked at together when all is over.
     fn judge_released(&mut self, case: &Case<'_>) {
         let Case { number, call, work, now, .. } = *case;
-        let Some(work) = work else { return };
+        let Some(work) = work.filter(|work| !work.kind.is_run()) else { return };
         let own = work.legs.iter().filter(|leg| leg.call == number).map(Work::charged).sum::<u64>();
-        if own > 0 || work.is_running(now) && call.resumes.is_none() {
+        if own > 0 || work.is_running(now) {
             let detail = format!("{}: {own} tokens of {}", call.id, work.name());
             self.break_law("nothing that was used is let go", detail);
         }

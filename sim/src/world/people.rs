@@ -49,8 +49,8 @@ impl<S: Shelf> World<S> {
                 self.tell(|_| format!("admin      suspends account {account}, or lets it in"));
                 self.ledger.change_account(account, |account| {
                     account.status = match account.status {
-                        Status::Active => Status::Suspended,
-                        Status::Suspended => Status::Active,
+                        Status::Active if dice.percent(30) => Status::Suspended,
+                        Status::Active | Status::Suspended => Status::Active,
                     };
                 });
                 self.wake_origins(self.journal_of(account));

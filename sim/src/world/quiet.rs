@@ -231,7 +231,7 @@ impl<S: Shelf> World<S> {
                 .iter()
                 .filter(|leg| {
                     let ended = self.court.dockets[leg.call].ended;
-                    ended.is_none_or(|it| it.is_unknown || it.is_old || it.tokens.is_none())
+                    ended.is_none_or(|it| it.is_unknown || it.is_old || it.is_by_call)
                 })
                 .map(Work::charged)
                 .collect();
