@@ -262,6 +262,26 @@ proptest! {
     }
 
     #[test]
+    fn of_a_whole_in_parts_what_was_billed_by_its_total_is_not_billed_again(
+        (input, output) in (tokens(), tokens()),
+        (more_input, more_output) in (tokens(), tokens()),
+    ) {
+        let usage = |input, output| {
+            Usage { input: Some(input), output: Some(output), total: input + output, cost: None }
+        };
+        let total = |total| Usage { total, ..Usage::default() };
+        let (billed, left) = (input + output, more_input + more_output);
+        let whole = usage(input, output).plus(usage(more_input, more_output));
+        prop_assert_eq!(total(0).plus(whole).less(total(0)), whole);
+        let rest = whole.less(total(billed));
+        prop_assert_eq!(rest.total, left);
+        prop_assert_eq!(rest.input.is_some(), billed == 0);
+        // Whatever is charged for parts is charged for no more tokens than there are.
+        let parts = rest.input.zip(rest.output).map_or(0, |(input, output)| input + output);
+        prop_assert!(parts <= rest.total);
+    }
+
+    #[test]
     fn a_ratio_is_the_nearest_nano_or_out_of_range(
         numerator in 0..i128::MAX / 4,
         denominator in prop_oneof![1..1_000i128, 1..i128::MAX / 4],

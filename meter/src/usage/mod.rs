@@ -70,15 +70,14 @@ impl Usage {
         }
     }
 
-    /// What is left of this usage when another was billed before, part by part and never below zero.
+    /// What is left of this usage when another was billed before, part by part and never below zero. A
+    /// part that is not known on one side is not known of what is left: the whole part would be billed twice.
     #[must_use]
     pub fn less(self, billed: Self) -> Self {
-        let part = |all: Option<u64>, billed: Option<u64>| {
-            Some(all?.saturating_sub(billed.unwrap_or_default()))
-        };
+        let part = |all: Option<u64>, billed: Option<u64>| Some(all?.saturating_sub(billed?));
         Self {
-            input: part(self.input, billed.input),
-            output: part(self.output, billed.output),
+            input: part(self.input, billed.part(billed.input)),
+            output: part(self.output, billed.part(billed.output)),
             total: self.total.saturating_sub(billed.total),
             cost: match (self.cost, billed.cost) {
                 (Some(all), Some(billed)) => all.less(billed),
@@ -92,11 +91,16 @@ impl Usage {
     pub fn plus(self, other: Self) -> Self {
         let part = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
         Self {
-            input: part(self.input, other.input),
-            output: part(self.output, other.output),
+            input: part(self.part(self.input), other.part(other.input)),
+            output: part(self.part(self.output), other.part(other.output)),
             total: self.total.saturating_add(other.total),
             cost: self.cost.zip(other.cost).and_then(|(one, two)| one.plus(two)),
         }
+    }
+
+    /// A part of this usage. Of nothing at all every part is known.
+    fn part(self, part: Option<u64>) -> Option<u64> {
+        part.or_else(|| (self.total == 0).then_some(0))
     }
 
     /// Whether any count, or the cost, is above zero.
