@@ -3,7 +3,7 @@
 use crate::entry::{Ending, Entry, Facts};
 use crate::ids::{AccountId, CallId};
 use crate::money::Nanos;
-use crate::outcome::{Outcome, Reading, Source, Told, decide};
+use crate::outcome::{Outcome, Reading, Source, Told, decide, is_gateways};
 use crate::route::{Operation, Provider};
 use crate::time::UnixMs;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
@@ -408,6 +408,8 @@ impl Hold {
 
 /// Whether a report says that something failed, and not what that has used.
 fn is_told_failure(told: Told, status: Option<u16>, observed: &Observed) -> bool {
+    // What a gateway says in upstream's place is no word about the work.
+    let status = status.filter(|status| !is_gateways(*status));
     let is_refused = told == Told::ByReply && status.is_some_and(|status| status >= 400);
     let is_used = observed.usage.is_some_and(Usage::is_some_used);
     (is_refused || observed.stage == Stage::Failed) && !is_used

@@ -7,7 +7,7 @@ use meter::journal::{
     UNNAMED_LIFE_MAX_MS,
 };
 use meter::money::Nanos;
-use meter::outcome::{Outcome, Reading, Source, Told, decide};
+use meter::outcome::{Outcome, Reading, Source, Told, decide, is_gateways};
 use meter::time::UnixMs;
 use meter::usage::{Observed, Stage, Usage, WorkIds};
 
@@ -47,7 +47,8 @@ impl Opinion {
                 observed.usage = None;
             }
             observed.usage = call.in_all(observed.usage, told);
-            let is_refused = told == Told::ByReply && status.is_some_and(|status| status >= 400);
+            let is_answer = |status: &u16| *status >= 400 && !is_gateways(*status);
+            let is_refused = told == Told::ByReply && status.as_ref().is_some_and(is_answer);
             let has_failed = is_refused || observed.stage == Stage::Failed;
             let fails_for_nothing = has_failed && !observed.usage.is_some_and(Usage::is_some_used);
             if fails_for_nothing {
