@@ -381,6 +381,26 @@ fn a_resume_of_a_run_that_is_forgotten_is_not_billed_the_whole() {
     assert_eq!((facts.amount, facts.lacks_usage()), (Nanos::ZERO, true));
 }
 
+/// `journal/legs.rs`: while the first leg is open, a leg that came later was told nothing of those between
+/// them, and billed the whole with what they had been billed already.
+#[test]
+fn the_whole_of_a_run_is_billed_less_its_legs_while_the_first_one_is_open() {
+    for others in [0, RECENT_MAX + 1] {
+        let mut journal = journal();
+        admit(&mut journal, asks("first", "a", None));
+        let _ = journal.settle(&call("first"), silent(Stage::Interrupted), None, NOW);
+        admit(&mut journal, asks("second", "a", Some("x/1")));
+        let _ = journal.settle(&call("second"), of_run(Stage::Interrupted, 20), None, NOW);
+        forget_earlier_calls(&mut journal, others);
+        admit(&mut journal, asks("third", "a", Some("x/2")));
+        let _ = journal.settle(&call("third"), silent(Stage::Completed), None, NOW);
+        let third = journal.answer(&call("third"), of_run(Stage::Completed, 100), NOW);
+        assert_eq!(entry(&third.effects).amount, Nanos::new(80));
+        let first = journal.answer(&call("first"), of_run(Stage::Completed, 100), NOW);
+        assert_eq!(entry(&first.effects).amount, Nanos::ZERO);
+    }
+}
+
 /// The same leg's own reply tells what it used itself, and is billed by that.
 #[test]
 fn a_resume_of_a_run_that_is_forgotten_is_billed_by_its_own_reply() {

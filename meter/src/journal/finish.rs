@@ -275,6 +275,7 @@ impl Journal {
     ) -> Decision<Settled> {
         let Some(open) = self.open.get(&no) else { return Decision::unchanged(Settled::Unknown) };
         let Open { hold, sighted, .. } = open.clone();
+        let billed_before = self.named(&hold, hold.ids.clone()).billed;
         let charge = match ending {
             Ending::Settled => hold.terms.charge(hold.asked.units, &reading),
             Ending::Released | Ending::Expired => Ok(Nanos::ZERO),
@@ -306,7 +307,7 @@ impl Journal {
         self.close_hold(no);
         self.append(&entry);
         let balance = self.balance(&entry.facts.account);
-        let other_legs = self.tell_other_legs(&entry, observed.stage);
+        let other_legs = self.tell_other_legs(&entry, observed.stage, billed_before);
         let mut effects = vec![Effect::Finish(no, entry)];
         effects.extend(other_legs);
         effects.extend(self.mark_when_due(now));

@@ -32,11 +32,15 @@ impl Journal {
     }
 
     fn lacks_beginning(&self, hold: &Hold) -> bool {
-        let Some(execution) = hold.asked.resumed_execution() else { return false };
+        hold.asked.resumes.is_some() && hold.billed.is_none() && self.beginning(hold).is_none()
+    }
+
+    /// The call that began the run of this resume, while it is open and known by the run's name.
+    fn beginning(&self, hold: &Hold) -> Option<&Hold> {
+        let execution = hold.asked.resumed_execution()?;
         let calls = self.by_work.get(&execution).into_iter().flatten();
         let mut others = calls.filter_map(|no| self.open.get(no)).map(|open| &open.hold);
-        let is_open = others.any(|it| it.asked.resumes.is_none() && it.account == hold.account);
-        hold.billed.is_none() && !is_open
+        others.find(|it| it.asked.resumes.is_none() && it.account == hold.account)
     }
 
     /// Whether an open call that has no name yet may be the one that began the run of this resume.
@@ -52,15 +56,17 @@ impl Journal {
     }
 
     /// What is known of a running call, now that these are the ids of its work. A run that had no name
-    /// until now may have been resumed and billed meanwhile.
+    /// until now may have been resumed and billed meanwhile; and while the call that began a run is open,
+    /// it knows what was billed for all other legs.
     pub(super) fn named(&self, hold: &Hold, ids: WorkIds) -> Hold {
         let is_new = hold.ids.execution.is_none();
         let execution = ids.execution.as_ref().filter(|_| is_new);
         let billed = execution.map(|run| self.recent.billed(&hold.account, run));
         let Billed { usage, is_whole, .. } = billed.unwrap_or_default();
+        let beginning = || self.beginning(hold).map(|first| first.billed.unwrap_or_default());
         Hold {
             ids,
-            billed: hold.billed.or(usage),
+            billed: hold.billed.or(usage).or_else(beginning),
             is_billed_whole: hold.is_billed_whole || is_whole,
             ..hold.clone()
         }
@@ -69,7 +75,14 @@ impl Journal {
     /// Tells the open calls of the same execution what was billed for it here, so that it is not billed
     /// again when upstream states the whole. Where it was the whole that was billed here, what a leg says
     /// of itself later was billed with it.
-    pub(super) fn tell_other_legs(&mut self, entry: &Entry, stage: Stage) -> Vec<Effect> {
+    ///
+    /// `before` is what was billed under the others before this one ended.
+    pub(super) fn tell_other_legs(
+        &mut self,
+        entry: &Entry,
+        stage: Stage,
+        before: Option<Usage>,
+    ) -> Vec<Effect> {
         let Facts { ending, reading, ids, account, .. } = &entry.facts;
         let usage = reading.usage.filter(|_| *ending == Ending::Settled);
         let Some((usage, execution)) = usage.zip(ids.execution.as_ref()) else { return Vec::new() };
@@ -86,7 +99,7 @@ impl Journal {
                 Some(billed) => Some(billed.plus(usage)),
                 None if hold.asked.resumes.is_none() => Some(usage),
                 // Now that the first leg is billed, what was billed for all of them is known.
-                None if is_beginning => self.recent.billed(account, execution).usage,
+                None if is_beginning => Some(before.map_or(usage, |before| before.plus(usage))),
                 None => None,
             };
             hold.is_billed_whole |= is_whole;
