@@ -12,7 +12,8 @@ use meter::account::{Account, Overdraft, Status};
 use meter::entry::{Ending, Entry, Tail};
 use meter::ids::{CallId, KeyId};
 use meter::journal::{
-    ASK_PAUSE_MIN_MS, HOLD_LIFE_MAX_MS, Hold, IdempotencyKey, Journal, UNNAMED_LIFE_MAX_MS,
+    ASK_PAUSE_MIN_MS, CallNo, HOLD_LIFE_MAX_MS, Hold, IdempotencyKey, Journal, RECENT_MAX,
+    UNNAMED_LIFE_MAX_MS,
 };
 use meter::money::Nanos;
 use meter::outcome::Source;
@@ -26,6 +27,10 @@ use crate::ledger::Ledger;
 use crate::shelf::Seen;
 use crate::upstream::Work;
 use crate::world::{Call, START};
+
+/// So many rows back every call is known to its journal, the finished ones too: more than so many never
+/// overtake a call that is open.
+const KNOWN_ROWS_MIN: CallNo = RECENT_MAX as CallNo / 2;
 
 /// A law that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub(crate) struct Docket {
     pub(crate) hold: Option<Nanos>,
     terms: Option<Terms>,
     pub(crate) ended: Option<Ended>,
+    /// Its row in its journal.
+    row: CallNo,
     admitted_at: UnixMs,
     /// When it was last known to be in somebody's hands.
     seen_at: UnixMs,
@@ -112,6 +119,8 @@ struct Bench {
     revoked: BTreeSet<KeyId>,
     book: u32,
     open: BTreeSet<usize>,
+    /// The row that was written last.
+    newest: CallNo,
     /// When each of its entries was made, by its number.
     made_at: Vec<u64>,
     /// A page of it was spoiled on its way.
@@ -240,8 +249,12 @@ impl Court {
         }
     }
 
-    /// Work was begun for an idempotency key.
-    pub(crate) fn key_did_work(&mut self, key: &IdempotencyKey) {
+    /// Work was begun for an idempotency key. A storage that was put back does not know the keys that were
+    /// used since.
+    pub(crate) fn key_did_work(&mut self, key: &IdempotencyKey, journal: usize) {
+        if self.benches[journal].excepted.is_some() {
+            return;
+        }
         let times = self.keys.entry(key.clone()).or_default();
         *times += 1;
         if *times > 1 {
@@ -375,6 +388,7 @@ impl Court {
         self.dockets[number] = Docket {
             hold: Some(hold.amount),
             terms: Some(hold.terms),
+            row: hold.call_no,
             admitted_at: local,
             seen_at: local,
             named: hold.ids.can_be_asked(),
@@ -382,6 +396,7 @@ impl Court {
         };
         self.held[call.account] += i128::from(hold.amount.get());
         self.benches[journal].open.insert(number);
+        self.benches[journal].newest = hold.call_no;
         self.check_entrance(case, hold);
     }
 
@@ -463,7 +478,9 @@ impl Court {
             return self.break_law("nothing is charged for what never began", id.to_string());
         };
         let Some(tokens) = tokens else {
-            let is_excused = work.told_no_usage || entry.facts.reading.source == Source::Bill;
+            let is_excused = work.told_no_usage
+                || entry.facts.reading.source == Source::Bill
+                || self.is_share_lost(case);
             let needs = entry.facts.terms.price.needs_usage();
             if needs && !is_excused {
                 self.break_law("usage is asked for before it is given up", id.to_string());
@@ -506,10 +523,22 @@ impl Court {
         let is_quiet = local.since(docket.seen_at) >= UNNAMED_LIFE_MAX_MS;
         let is_unnamed = !docket.named && (is_quiet || docket.told_nothing);
         let was_told = work.is_some_and(|work| work.told_no_usage);
-        if !is_unnamed && !was_told && !self.is_old(case) {
+        if !is_unnamed && !was_told && !self.is_old(case) && !self.is_share_lost(case) {
             let detail = format!("{}: {docket:?}", call.id);
             self.break_law("a call is given up only when nobody can tell", detail);
         }
+    }
+
+    /// Upstream states a run as a whole, and how much of it is this leg's cannot be known: what another leg
+    /// used could not be learned, or the first one ended so long ago that its journal need not know of it.
+    fn is_share_lost(&self, case: &Case<'_>) -> bool {
+        let Some(work) = case.work.filter(|work| work.kind.is_run()) else { return false };
+        let mut others = work.legs.iter().filter(|leg| leg.call != case.number);
+        let is_unknown = |call: usize| self.dockets[call].ended.is_some_and(|it| it.is_unknown);
+        let first = work.legs.first().map_or(case.number, |leg| leg.call);
+        let rows_since = self.benches[case.journal].newest.saturating_sub(self.dockets[first].row);
+        others.any(|leg| is_unknown(leg.call))
+            || first != case.number && rows_since >= KNOWN_ROWS_MIN
     }
 
     /// The call is as old as a call may get.

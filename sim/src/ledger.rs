@@ -13,6 +13,7 @@ use meter::ledger::{Movements, Rollup, RollupKey, Spending};
 use meter::money::Nanos;
 use meter::price::PriceBook;
 use meter::reconcile::{self, Code, Cursor, Finding, Known, Page, Verified};
+use meter::time::UnixMs;
 use meter::wire::WireError;
 use meter::wire::book::BookDoc;
 use meter::wire::explained::OpenDoc;
@@ -90,7 +91,11 @@ pub struct Ledger {
     /// Where each call was posted.
     pub postings: HashMap<CallId, Place>,
     /// The sums by hour.
-    pub rollups: BTreeMap<RollupKey, Rollup>,
+    pub hours: BTreeMap<RollupKey, Rollup>,
+    /// The sums by day.
+    pub days: BTreeMap<RollupKey, Rollup>,
+    /// The sums by hour alone.
+    pub course: BTreeMap<UnixMs, Rollup>,
     /// What was noticed.
     pub findings: BTreeMap<(usize, Code), Vec<Finding>>,
     /// Calls whose usage is known to be missing, with what they were.
@@ -236,6 +241,7 @@ impl Ledger {
             accounts: accounts.map(|it| AccountDoc::from(&it.account)).collect(),
             revoked_keys: revoked.map(|(key, ..)| key.to_string()).collect(),
             book: book.filter(|_| row.book_revision > row.applied),
+            next_book: None,
             registered_keys: Vec::new(),
             orders: orders.map(|(order, ..)| order.clone()).collect(),
         }
@@ -348,10 +354,9 @@ impl Ledger {
             let row = row.expect("an account that is known");
             row.spent = row.spent.plus(spending).expect("a sum that fits");
         }
-        for (key, rollup) in movements.rollups {
-            let row = self.rollups.entry(key).or_default();
-            *row = row.plus(rollup).expect("a sum that fits");
-        }
+        add_up(&mut self.hours, movements.hours);
+        add_up(&mut self.days, movements.days);
+        add_up(&mut self.course, movements.course);
     }
 
     fn note(&mut self, journal: usize, finding: Finding) {
@@ -361,6 +366,13 @@ impl Ledger {
     /// Whether this was noticed about a journal.
     pub fn has_found(&self, journal: usize, code: Code) -> bool {
         self.findings.contains_key(&(journal, code))
+    }
+}
+
+fn add_up<K: Ord>(sums: &mut BTreeMap<K, Rollup>, more: BTreeMap<K, Rollup>) {
+    for (key, rollup) in more {
+        let row = sums.entry(key).or_default();
+        *row = row.plus(rollup).expect("a sum that fits");
     }
 }
 

@@ -9,13 +9,14 @@ use std::rc::Rc;
 
 use meter::account::Account;
 use meter::entry::{Entry, Hash};
-use meter::ids::{AccountId, KeyId};
+use meter::ids::{AccountId, KeyId, UpstreamId};
 use meter::journal::{
-    CallNo, Effect, Hold, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, Mark, MemoName, RECENT_MAX,
-    Spent, Stored,
+    CallNo, Closed, Effect, Hold, IDEMPOTENCY_KEEP_MS, IdempotencyKey, Kept, Mark, MemoName,
+    OWNED_KEEP_MS, OwnedName, Prints, RECENT_MAX, Rows as Between, Spent, Stored,
 };
 use meter::oauth::Redemption;
 use meter::price::PriceBook;
+use meter::price::plan::Dated;
 use meter::time::{DAY_MS, UnixMs};
 use meter::wire::desk::Storage;
 use meter::wire::entry::EntryDoc;
@@ -34,17 +35,27 @@ enum Row {
     Finished(Box<Entry>),
 }
 
+/// A mark, when it was made, and what was made before it.
+#[derive(Debug, Clone)]
+struct Marked {
+    mark: Mark,
+    made_at: UnixMs,
+    prints: Prints,
+}
+
 /// Everything stored.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     epoch: Option<String>,
     calls: BTreeMap<CallNo, Row>,
     by_seq: BTreeMap<u64, CallNo>,
-    marks: Vec<(Mark, UnixMs)>,
+    marks: Vec<Marked>,
     accounts: BTreeMap<AccountId, (Account, Spent)>,
     revoked: Vec<KeyId>,
     book: Option<PriceBook>,
+    next_book: Option<Dated>,
     applied: u64,
+    owned: BTreeMap<OwnedName, UnixMs>,
     keys: BTreeMap<IdempotencyKey, Kept>,
 }
 
@@ -53,11 +64,13 @@ pub struct Rows {
 enum Undo {
     Call(CallNo, Option<Row>),
     Seq(u64, Option<CallNo>),
-    Marks(Vec<(Mark, UnixMs)>),
+    Marks(Vec<Marked>),
     Account(AccountId, Option<(Account, Spent)>),
     Revoked,
     Book(Option<PriceBook>),
+    NextBook(Option<Dated>),
     Applied(u64),
+    Owned(OwnedName, Option<UnixMs>),
     Key(IdempotencyKey, Option<Kept>),
 }
 
@@ -96,9 +109,9 @@ impl Inner {
                 let before = self.rows.by_seq.insert(seq, *call_no);
                 self.remember(|_| Undo::Seq(seq, before));
             }
-            Effect::Mark(mark, spent) => {
+            Effect::Mark(mark, spent, prints) => {
                 self.remember(|rows| Undo::Marks(rows.marks.clone()));
-                self.rows.marks.push((*mark, now));
+                self.rows.marks.push(Marked { mark: *mark, made_at: now, prints: prints.clone() });
                 for (account, spent) in spent {
                     self.keep_account(account, |known| known.1 = spent.clone());
                 }
@@ -122,6 +135,10 @@ impl Inner {
             Effect::SaveBook(book) => {
                 self.remember(|rows| Undo::Book(rows.book.clone()));
                 self.rows.book = Some(book.clone());
+            }
+            Effect::SaveNextBook(next) => {
+                self.remember(|rows| Undo::NextBook(rows.next_book.clone()));
+                self.rows.next_book.clone_from(next);
             }
             Effect::SaveApplied(applied) => {
                 self.remember(|rows| Undo::Applied(rows.applied));
@@ -148,15 +165,13 @@ impl Inner {
         self.remember(|_| Undo::Key(key.clone(), before));
     }
 
-    fn clear_up(&mut self, ack: u64, now: UnixMs) {
+    fn clear_up(&mut self, ack: u64, now: UnixMs) -> u64 {
         let before = now.get().saturating_sub(KEEP_MS);
-        let is_old =
-            |(mark, made_at): &(Mark, UnixMs)| mark.tail.seq <= ack && made_at.get() <= before;
-        let Some(old) = self.rows.marks.iter().filter(|mark| is_old(mark)).map(|it| it.0).last()
-        else {
-            return;
+        let is_old = |it: &&Marked| it.mark.tail.seq <= ack && it.made_at.get() <= before;
+        let Some(old) = self.rows.marks.iter().filter(is_old).map(|it| it.mark).last() else {
+            return 0;
         };
-        let Some((first, _)) = self.rows.calls.first_key_value() else { return };
+        let Some((first, _)) = self.rows.calls.first_key_value() else { return 0 };
         let end = old.low.min(first.saturating_add(DELETE_ROWS_MAX as u64));
         while let Some((call_no, _)) = self.rows.calls.first_key_value() {
             let call_no = *call_no;
@@ -171,23 +186,25 @@ impl Inner {
             }
             self.remember(|_| Undo::Call(call_no, row));
         }
-        if self.rows.marks.first().is_some_and(|(mark, _)| mark.tail.seq < old.tail.seq) {
+        if self.rows.marks.first().is_some_and(|it| it.mark.tail.seq < old.tail.seq) {
             self.remember(|rows| Undo::Marks(rows.marks.clone()));
-            self.rows.marks.retain(|(mark, _)| mark.tail.seq >= old.tail.seq);
+            self.rows.marks.retain(|it| it.mark.tail.seq >= old.tail.seq);
         }
+        old.tail.seq
     }
 
     fn take_back(&mut self, undo: Undo) {
-        let Rows { calls, by_seq, marks, accounts, revoked, book, applied, keys, .. } =
-            &mut self.rows;
+        let Rows { calls, by_seq, marks, accounts, revoked, keys, owned, .. } = &mut self.rows;
         match undo {
             Undo::Call(call_no, row) => put_back(calls, call_no, row),
             Undo::Seq(seq, call_no) => put_back(by_seq, seq, call_no),
             Undo::Marks(before) => *marks = before,
             Undo::Account(id, before) => put_back(accounts, id, before),
             Undo::Revoked => drop(revoked.pop()),
-            Undo::Book(before) => *book = before,
-            Undo::Applied(before) => *applied = before,
+            Undo::Book(before) => self.rows.book = before,
+            Undo::NextBook(before) => self.rows.next_book = before,
+            Undo::Applied(before) => self.rows.applied = before,
+            Undo::Owned(name, before) => put_back(owned, name, before),
             Undo::Key(key, before) => put_back(keys, key, before),
         }
     }
@@ -202,12 +219,14 @@ fn put_back<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 
 impl Rows {
     fn stored(&self) -> (Stored, CallNo) {
-        let mark = self.marks.last().map_or(Mark::START, |(mark, _)| *mark);
+        let mark = self.marks.last().map_or(Mark::START, |it| it.mark);
         let mut stored = Stored {
             mark,
             accounts: self.accounts.values().cloned().collect(),
             revoked: self.revoked.clone(),
             book: self.book.clone(),
+            next_book: self.next_book.clone(),
+            closed: self.closed(),
             applied: self.applied,
             ..Stored::nothing()
         };
@@ -225,6 +244,19 @@ impl Rows {
         stored.entries.sort_by_key(|entry| entry.tail.seq);
         let next = self.calls.last_key_value().map_or(1, |(call_no, _)| call_no + 1);
         (stored, next.max(mark.high))
+    }
+}
+
+impl Rows {
+    /// The marks, as far as they say what was made.
+    fn closed(&self) -> Vec<Closed> {
+        let mut low = 0;
+        let closed = self.marks.iter().map(|Marked { mark, prints, .. }| {
+            let rows = Between { low, high: mark.high };
+            low = mark.low;
+            Closed { seq: mark.tail.seq, rows, prints: Some(prints.clone()) }
+        });
+        closed.collect()
     }
 }
 
@@ -293,9 +325,8 @@ impl Storage for Memory {
         Ok(entries.collect())
     }
 
-    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), Infallible> {
-        self.0.borrow_mut().clear_up(ack, now);
-        Ok(())
+    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<u64, Infallible> {
+        Ok(self.0.borrow_mut().clear_up(ack, now))
     }
 
     fn forget_keys(&self, now: UnixMs) -> Result<(), Infallible> {
@@ -309,6 +340,41 @@ impl Storage for Memory {
         old.iter().for_each(|key| inner.keep_key(key, None));
         inner.oldest_key = inner.rows.keys.values().map(|kept| kept.used_at.get()).min();
         Ok(())
+    }
+
+    fn owned_at(&self, name: &OwnedName, now: UnixMs) -> Result<Option<UnixMs>, Infallible> {
+        let kept_at = self.0.borrow().rows.owned.get(name).copied();
+        Ok(kept_at.filter(|kept_at| now.since(*kept_at) <= OWNED_KEEP_MS))
+    }
+
+    fn keep_owned(&self, name: &OwnedName, now: UnixMs) -> Result<(), Infallible> {
+        let mut inner = self.0.borrow_mut();
+        let before = inner.rows.owned.insert(name.clone(), now);
+        inner.remember(|_| Undo::Owned(name.clone(), before));
+        Ok(())
+    }
+
+    fn made_in(
+        &self,
+        rows: Between,
+        account: &AccountId,
+        work: &UpstreamId,
+    ) -> Result<bool, Infallible> {
+        let is_its = |row: &Row| match row {
+            Row::Held(_) => false,
+            Row::Finished(entry) => {
+                let facts = &entry.facts;
+                let made = [&facts.ids.chat, &facts.ids.execution];
+                facts.account == *account && made.into_iter().flatten().any(|id| id == work)
+            }
+        };
+        let inner = self.0.borrow();
+        Ok(inner.rows.calls.range(rows.low..rows.high).any(|(_, row)| is_its(row)))
+    }
+
+    // No world lasts for half a year.
+    fn forget_owned(&self, _: Option<&str>, _: UnixMs) -> Result<Option<String>, Infallible> {
+        Ok(None)
     }
 
     // Doors keep memos and registered keys; no money depends on them, and nobody here comes by a door.

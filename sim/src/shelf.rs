@@ -10,8 +10,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use meter::entry::{Entry, Hash};
-use meter::ids::Epoch;
-use meter::journal::{CallNo, Effect, Hold, IdempotencyKey, Kept, MemoName, Stored};
+use meter::ids::{AccountId, Epoch, UpstreamId};
+use meter::journal::{
+    CallNo, Effect, Hold, IdempotencyKey, Kept, MemoName, OwnedName, Rows, Stored,
+};
 use meter::money::Nanos;
 use meter::oauth::Redemption;
 use meter::time::UnixMs;
@@ -128,8 +130,8 @@ impl<S> Watched<S> {
             (Some(Mutant::StoresHoldsOfNothing), Effect::InsertHold(hold)) => {
                 Some(Effect::InsertHold(Hold { amount: Nanos::ZERO, ..hold.clone() }))
             }
-            (Some(Mutant::LosesSpentOfMark), Effect::Mark(mark, _)) => {
-                Some(Effect::Mark(*mark, Vec::new()))
+            (Some(Mutant::LosesSpentOfMark), Effect::Mark(mark, _, prints)) => {
+                Some(Effect::Mark(*mark, Vec::new(), prints.clone()))
             }
             _ => as_told(),
         }
@@ -169,7 +171,7 @@ impl<S: Storage> Storage for Watched<S> {
         self.store.page(ack, limit).map_err(refused)
     }
 
-    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<(), Refused> {
+    fn clear_up(&self, ack: u64, now: UnixMs) -> Result<u64, Refused> {
         if self.tap.is_full.get() {
             return Err(Refused("the disk is full".to_owned()));
         }
@@ -193,6 +195,25 @@ impl<S: Storage> Storage for Watched<S> {
 
     fn forget_memos(&self, now: UnixMs) -> Result<(), Refused> {
         self.store.forget_memos(now).map_err(refused)
+    }
+
+    fn owned_at(&self, name: &OwnedName, now: UnixMs) -> Result<Option<UnixMs>, Refused> {
+        self.store.owned_at(name, now).map_err(refused)
+    }
+
+    fn keep_owned(&self, name: &OwnedName, now: UnixMs) -> Result<(), Refused> {
+        if self.tap.is_full.get() {
+            return Err(Refused("the disk is full".to_owned()));
+        }
+        self.store.keep_owned(name, now).map_err(refused)
+    }
+
+    fn made_in(&self, rows: Rows, account: &AccountId, work: &UpstreamId) -> Result<bool, Refused> {
+        self.store.made_in(rows, account, work).map_err(refused)
+    }
+
+    fn forget_owned(&self, behind: Option<&str>, now: UnixMs) -> Result<Option<String>, Refused> {
+        self.store.forget_owned(behind, now).map_err(refused)
     }
 
     fn keep_registered(&self, keys: &[RegisteredKeyDoc]) -> Result<(), Refused> {

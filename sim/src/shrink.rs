@@ -6,8 +6,8 @@
 use crate::plan::Plan;
 use crate::world::Broken;
 
-/// Most calls that are lived in all the plans that are tried: a minute or two.
-pub const CALLS_MAX: usize = 1_000_000;
+/// Most calls that are lived in all the plans that are tried: about a minute.
+pub const CALLS_MAX: usize = 300_000;
 
 /// The smallest plan found that still breaks the same law, and how it does.
 pub fn shrink(

@@ -201,6 +201,13 @@ impl Work {
         self.legs.iter().filter(|leg| self.ended_at(leg) <= now).map(Self::charged).sum()
     }
 
+    /// The same in parts, which are the sums of the legs' own.
+    fn usage_by(&self, now: u64) -> Usage {
+        let legs = self.legs.iter().filter(|leg| self.ended_at(leg) <= now);
+        let usages = legs.map(|leg| self.usage(Self::charged(leg)));
+        usages.reduce(Usage::plus).unwrap_or_else(|| self.usage(0))
+    }
+
     /// What upstream charges for a leg.
     pub fn charged(leg: &Leg) -> u64 {
         if leg.end == End::Failed { 0 } else { leg.tokens }
@@ -245,7 +252,7 @@ impl Work {
             Stage::Failed => at_a_cost || self.legs.len() > 1,
             _ => shows,
         };
-        let usage = shows.then(|| self.usage(self.used(now)));
+        let usage = shows.then(|| self.usage_by(now));
         let is_over = matches!(stage, Stage::Completed | Stage::Canceled);
         self.told_no_usage |= is_over && usage.is_none();
         Observed { stage, usage, ids: self.ids.clone(), ..Observed::nothing() }
@@ -260,10 +267,10 @@ impl Work {
         let ids = if names { self.ids.clone() } else { WorkIds::default() };
         let tells = leg.tells || leg.end == End::FailedAtACost;
         // A run's reply tells its own leg, a chat's the whole chat (contract §4.3).
-        let tokens = if self.kind.is_run() { Self::charged(leg) } else { self.used(now) };
         let usage = match leg.end {
             End::Failed => None,
-            _ if tells => Some(self.usage(tokens)),
+            _ if tells && self.kind.is_run() => Some(self.usage(Self::charged(leg))),
+            _ if tells => Some(self.usage_by(now)),
             // What waits for tools often says that nothing was used (contract §2.2).
             End::AwaitsTools => Some(self.usage(0)),
             _ => None,

@@ -42,7 +42,7 @@ impl<S: Shelf> World<S> {
             let chat = it.work.and_then(|work| self.works[work].ids.chat.clone());
             let chat = chat.map(|chat| chat.to_string()).unwrap_or_default();
             let (account, key) = (account.to_string(), it.key.to_string());
-            (CommandDoc::GoOn { account, key, chat }, Back::GoOn(number))
+            (CommandDoc::GoOn { account, key, chat, names: Vec::new() }, Back::GoOn(number))
         } else {
             let attempt = it.attempt.clone();
             let admission = Admission {
@@ -427,7 +427,8 @@ impl<S: Shelf> World<S> {
         if let Some((key, _)) = &self.calls[call].attempt
             && !is_continuation
         {
-            self.court.key_did_work(key);
+            let journal = self.journal_of(self.calls[call].account);
+            self.court.key_did_work(key, journal);
         }
         self.schedule_record(call, work, is_continuation);
         let is_streamed = self.calls[call].is_streamed(is_continuation);

@@ -1,6 +1,9 @@
 //! When all is quiet: what is left over comes to its end, and the books are looked at.
 
+use std::collections::BTreeMap;
+
 use meter::entry::Ending;
+use meter::ledger::{Rollup, RollupKey};
 use meter::money::Nanos;
 use meter::reconcile::Code;
 
@@ -280,20 +283,20 @@ impl<S: Shelf> World<S> {
                 posted[self.calls[number].account] += i128::from(place.amount.get());
             }
         }
-        let mut rolled = vec![0_i128; self.ledger.accounts.len()];
-        for (key, rollup) in &self.ledger.rollups {
-            let number = self.ledger.accounts.iter().position(|it| it.account.id == key.account);
-            if let Some(number) = number {
-                rolled[number] += i128::from(rollup.amount.get());
-            }
+        let (by_hour, by_day) = (self.rolled(&self.ledger.hours), self.rolled(&self.ledger.days));
+        let course = self.ledger.course.values().map(|it| i128::from(it.amount.get()));
+        let (course, all) = (course.sum::<i128>(), posted.iter().sum::<i128>());
+        if course != all {
+            let detail = format!("postings {all}, the course of hours {course}");
+            return self.court.break_law("all sums are the same number", detail);
         }
         for number in 0..posted.len() {
             let row = &self.ledger.accounts[number];
             let balance = i128::from(row.spent.spent.get());
-            if balance != posted[number] || rolled[number] != posted[number] {
+            if [balance, by_hour[number], by_day[number]] != [posted[number]; 3] {
                 let detail = format!(
-                    "account {number}: postings {}, balance {balance}, rollups {}",
-                    posted[number], rolled[number]
+                    "account {number}: postings {}, balance {balance}, hours {}, days {}",
+                    posted[number], by_hour[number], by_day[number]
                 );
                 return self.court.break_law("all sums are the same number", detail);
             }
@@ -309,6 +312,17 @@ impl<S: Shelf> World<S> {
                 return self.court.break_law("postings are the entries", detail);
             }
         }
+    }
+
+    fn rolled(&self, rollups: &BTreeMap<RollupKey, Rollup>) -> Vec<i128> {
+        let mut sums = vec![0; self.ledger.accounts.len()];
+        for (key, rollup) in rollups {
+            let number = self.ledger.accounts.iter().position(|it| it.account.id == key.account);
+            if let Some(number) = number {
+                sums[number] += i128::from(rollup.amount.get());
+            }
+        }
+        sums
     }
 
     /// Each journal has been told what the ledger says, and both sides agree on every account.
