@@ -354,7 +354,7 @@ fn what_was_billed_for_a_run_is_remembered_as_long_as_its_newest_leg() {
     forget_earlier_calls(&mut journal, RECENT_MAX / 2);
     admit(&mut journal, asks("second", "a", Some("x/1")));
     let _ = journal.settle(&call("second"), of_run(Stage::Interrupted, 20), None, NOW);
-    for number in 0..RECENT_MAX / 2 + 1 {
+    for number in 0..=RECENT_MAX / 2 {
         let id = format!("more{number}");
         admit(&mut journal, asks(&id, "b", None));
         let failed = Report { status: Some(500), observed: Observed::nothing() };

@@ -19,7 +19,7 @@ use meter::money::Nanos;
 use meter::outcome::Source;
 use meter::price::{Price, Terms};
 use meter::time::UnixMs;
-use meter::usage::Stage;
+use meter::usage::{Stage, WorkIds};
 use meter::wire::command::CommandDoc;
 use meter::wire::pull::Changes;
 
@@ -63,6 +63,8 @@ pub(crate) struct Docket {
     seen_at: UnixMs,
     /// The journal knows how to ask about it.
     named: bool,
+    /// It ended under its work's name, or goes on under it: its account may name it.
+    is_known: bool,
     /// Its reply was read, and told nothing that anything follows from.
     told_nothing: bool,
     /// When upstream was asked about it last, and in which life of its object.
@@ -283,6 +285,13 @@ impl Court {
         }
     }
 
+    /// An account was told that it made no such thing as this call did.
+    pub(crate) fn not_theirs(&mut self, call: usize, id: &CallId, journal: usize) {
+        if self.dockets[call].is_known && self.benches[journal].excepted.is_none() {
+            self.break_law("what an account made is its own", id.to_string());
+        }
+    }
+
     /// A journal's posting went on after it had been stopped.
     pub(crate) fn went_on(&mut self, journal: usize) {
         let must = self.benches[journal].excepted.is_some_and(|it| it.must_be_noticed);
@@ -375,6 +384,7 @@ impl Court {
             Seen::Held(hold) => self.judge_hold(case, &hold),
             Seen::Learned(hold) => {
                 self.dockets[case.number].named |= hold.ids.can_be_asked();
+                self.dockets[case.number].is_known |= is_made(&hold.ids);
             }
             Seen::Ended(entry) => self.judge_entry(case, &entry),
         }
@@ -461,6 +471,7 @@ impl Court {
         let is_by_call = facts.ending == Ending::Settled && tokens.is_none();
         let ended = Ended { amount: facts.amount, is_unknown, is_by_call, is_old };
         self.dockets[number].ended = Some(ended);
+        self.dockets[number].is_known = is_made(&facts.ids);
         self.spent[call.account] += i128::from(facts.amount.get());
         self.held[call.account] -= i128::from(hold.get());
         self.benches[journal].open.remove(&number);
@@ -545,6 +556,11 @@ impl Court {
     fn is_old(&self, case: &Case<'_>) -> bool {
         case.local.since(self.dockets[case.number].admitted_at) >= HOLD_LIFE_MAX_MS
     }
+}
+
+/// Whether these name a chat or a run.
+fn is_made(ids: &WorkIds) -> bool {
+    ids.chat.is_some() || ids.execution.is_some()
 }
 
 /// What a call costs, by an arithmetic of its own: prices here are whole nanos, ratios whole numbers.

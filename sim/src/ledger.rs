@@ -297,7 +297,9 @@ impl Ledger {
                     entries.pop();
                 }
                 self.write(journal, &entries);
-                findings.into_iter().for_each(|finding| self.note(journal, finding));
+                for finding in findings {
+                    self.note(journal, finding);
+                }
                 let row = &mut self.journals[journal];
                 row.cursor.epoch = Some(epoch);
                 if mutant != Some(Mutant::PostsWithoutTheCursor) {

@@ -19,6 +19,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     reason = "what the simulation makes up itself is well-formed, and a panic is a finding of its own"
 )]
 

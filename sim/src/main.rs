@@ -62,7 +62,8 @@ fn main() -> ExitCode {
         return about(seed, arguments.calls, &arguments.about);
     }
     let first = arguments.seed.unwrap_or(1);
-    let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { SEEDS });
+    let worlds = if arguments.seed.is_some() { 1 } else { SEEDS };
+    let seeds = arguments.seeds.unwrap_or(worlds);
     let calls = usize::try_from(arguments.calls).unwrap_or(usize::MAX);
     let here = thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(here).clamp(1, 256);
@@ -156,7 +157,11 @@ fn summary(tally: &Tally, seeds: u64, took: Duration) -> String {
         took.subsec_millis() / 100,
         tally.events
     ));
-    lines.push("0 lost, 0 doubled".to_owned());
+    lines.push(format!(
+        "upstream charged {} tokens: {} are billed by tokens, {} by the call, {} are findings",
+        tally.tokens.used, tally.tokens.billed, tally.tokens.by_call, tally.tokens.unknown
+    ));
+    lines.push(format!("{} lost, {} doubled", tally.tokens.lost(), tally.tokens.doubled()));
     lines.join("\n")
 }
 
@@ -174,15 +179,13 @@ fn mutants() -> ExitCode {
     let mut unnoticed = 0;
     for mutant in Mutant::ALL {
         let caught = catch(mutant, 1..MUTANT_SEEDS + 1);
-        match caught {
-            Some(Failed { seed, broken }) => {
-                println!("{:<40} noticed by seed {seed:>3}: {}", mutant.name(), broken.law);
-            }
-            None => {
-                unnoticed += 1;
-                println!("{:<40} NOT NOTICED in {MUTANT_SEEDS} worlds", mutant.name());
-            }
+        if let Some(Failed { seed, broken }) = caught {
+            println!("{:<40} noticed by seed {seed:>3}: {}", mutant.name(), broken.law);
+        } else {
+            unnoticed += 1;
+            println!("{:<40} NOT NOTICED in {MUTANT_SEEDS} worlds", mutant.name());
         }
     }
+    println!("{} of {} mistakes are noticed", Mutant::ALL.len() - unnoticed, Mutant::ALL.len());
     if unnoticed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

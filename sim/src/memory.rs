@@ -168,7 +168,7 @@ impl Inner {
     fn clear_up(&mut self, ack: u64, now: UnixMs) -> u64 {
         let before = now.get().saturating_sub(KEEP_MS);
         let is_old = |it: &&Marked| it.mark.tail.seq <= ack && it.made_at.get() <= before;
-        let Some(old) = self.rows.marks.iter().filter(is_old).map(|it| it.mark).last() else {
+        let Some(old) = self.rows.marks.iter().rfind(is_old).map(|it| it.mark) else {
             return 0;
         };
         let Some((first, _)) = self.rows.calls.first_key_value() else { return 0 };
@@ -306,7 +306,9 @@ impl Storage for Memory {
 
     fn keep(&self, effects: &[Effect], now: UnixMs) -> Result<(), Infallible> {
         let mut inner = self.0.borrow_mut();
-        effects.iter().for_each(|effect| inner.keep_one(effect, now));
+        for effect in effects {
+            inner.keep_one(effect, now);
+        }
         Ok(())
     }
 
@@ -337,7 +339,9 @@ impl Storage for Memory {
         }
         let old = inner.rows.keys.values().filter(|kept| kept.used_at.get() < before);
         let old: Vec<_> = old.take(DELETE_ROWS_MAX).map(|kept| kept.key.clone()).collect();
-        old.iter().for_each(|key| inner.keep_key(key, None));
+        for key in &old {
+            inner.keep_key(key, None);
+        }
         inner.oldest_key = inner.rows.keys.values().map(|kept| kept.used_at.get()).min();
         Ok(())
     }

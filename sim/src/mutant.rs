@@ -30,6 +30,10 @@ pub enum Mutant {
     AppliesOlderChanges,
     /// A call goes upstream although the journal did not answer.
     LetsInWithoutAJournal,
+    /// Nobody asks whose the things are that a request names.
+    NamesNothing,
+    /// A mark is stored without what was made before it.
+    LosesPrintsOfMark,
     /// A settlement that is tried again is another call's.
     DoublesARetry,
     /// What goes on or broke off is released and not asked about.
@@ -52,7 +56,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mistake.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::ForgetsAHoldOnReload,
         Self::ForgetsRevokedKeysOnReload,
         Self::LosesSpentOfMark,
@@ -64,6 +68,8 @@ impl Mutant {
         Self::ClearsUpWhatWasNotPosted,
         Self::AppliesOlderChanges,
         Self::LetsInWithoutAJournal,
+        Self::NamesNothing,
+        Self::LosesPrintsOfMark,
         Self::DoublesARetry,
         Self::ReleasesInsteadOfAsking,
         Self::TakesFailedQuestionsForFailedWork,
@@ -88,7 +94,7 @@ impl Mutant {
     /// In worlds of how many calls it shows: marks are a thousand entries apart.
     pub const fn calls(self) -> usize {
         match self {
-            Self::LosesSpentOfMark => 3_000,
+            Self::LosesSpentOfMark | Self::LosesPrintsOfMark => 3_000,
             Self::ClearsUpWhatWasNotPosted => 4_000,
             _ => 300,
         }
@@ -108,6 +114,8 @@ impl Mutant {
             Self::ClearsUpWhatWasNotPosted => "clears up what was not posted",
             Self::AppliesOlderChanges => "applies an older revision",
             Self::LetsInWithoutAJournal => "lets a call in without its journal",
+            Self::NamesNothing => "does not ask whose a thing is",
+            Self::LosesPrintsOfMark => "loses what was made by a mark",
             Self::DoublesARetry => "doubles a retried settlement",
             Self::ReleasesInsteadOfAsking => "releases instead of asking later",
             Self::TakesFailedQuestionsForFailedWork => "takes a failed question for failed work",

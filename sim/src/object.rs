@@ -184,6 +184,8 @@ impl<S: Shelf> Object<S> {
             self.shelf.commit();
         } else {
             self.shelf.roll_back();
+        }
+        if !is_kept {
             seen.clear();
         }
         if dies == Some(Dies::After) || !is_kept {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use meter::entry::{Entry, Hash};
 use meter::ids::{AccountId, Epoch, UpstreamId};
 use meter::journal::{
-    CallNo, Effect, Hold, IdempotencyKey, Kept, MemoName, OwnedName, Rows, Stored,
+    CallNo, Effect, Hold, IdempotencyKey, Kept, MemoName, OwnedName, Prints, Rows, Stored,
 };
 use meter::money::Nanos;
 use meter::oauth::Redemption;
@@ -132,6 +132,9 @@ impl<S> Watched<S> {
             }
             (Some(Mutant::LosesSpentOfMark), Effect::Mark(mark, _, prints)) => {
                 Some(Effect::Mark(*mark, Vec::new(), prints.clone()))
+            }
+            (Some(Mutant::LosesPrintsOfMark), Effect::Mark(mark, spent, _)) => {
+                Some(Effect::Mark(*mark, spent.clone(), Prints::default()))
             }
             _ => as_told(),
         }

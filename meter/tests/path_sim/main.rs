@@ -19,6 +19,7 @@ use sim::{shrink, story};
 
 /// Lives these worlds on all processors; a seed that fails is told as a short story.
 #[track_caller]
+#[expect(clippy::panic, reason = "a story is read as it is written")]
 fn lived(seeds: std::ops::Range<u64>, calls: usize) -> Tally {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     match Survey::of(seeds, calls).run(threads, None) {

@@ -4,12 +4,14 @@ use meter::entry::Hash;
 use meter::journal::{IdempotencyKey, Report};
 use meter::request::Asked;
 use meter::usage::{Observed, Stage};
-use meter::wire::command::CommandDoc;
+use meter::wire::command::{CommandDoc, ReplyDoc};
 
 use crate::dice::Dice;
+use crate::mutant::Mutant;
 use crate::shelf::Shelf;
 use crate::upstream::{End, Kind as Wanted, Leg, duration, end};
 
+use super::edge::names;
 use super::{Back, Call, Event, World};
 
 const SECOND: u64 = 1_000;
@@ -170,6 +172,9 @@ impl<S: Shelf> World<S> {
         if self.now < self.upstream_down_until {
             return;
         }
+        if self.calls[call].dice.percent(10) {
+            self.pry(call);
+        }
         let observed = self.works[work].asked(self.now);
         let stage = observed.stage;
         if stage == Stage::Running {
@@ -215,6 +220,32 @@ impl<S: Shelf> World<S> {
         let call = self.new_call(account, Wanted::Resume, asked, dice);
         self.calls[call].resumes = Some(work);
         self.begin_flight(call, false);
+    }
+
+    /// Somebody else names what a call made.
+    fn pry(&mut self, call: usize) {
+        let dice = &mut self.calls[call].dice;
+        let stranger = dice.index(self.plan.shape.accounts);
+        let ms = dice.ms(1, SECOND);
+        let it = &self.calls[call];
+        let Some(work) = it.work.filter(|_| stranger != it.account) else { return };
+        let names = match self.mutant {
+            Some(Mutant::NamesNothing) => Vec::new(),
+            _ => names(&self.works[work].ids),
+        };
+        let account = self.ledger.accounts[stranger].account.id.to_string();
+        let key = format!("key_{stranger}_{}", self.keys[stranger]);
+        let (journal, back) = (self.journal_of(stranger), Back::Stranger(call));
+        let command = Box::new(CommandDoc::Enter { account, key, names });
+        self.after(ms, Event::Arrives { journal, command, back });
+    }
+
+    /// Somebody else was answered about what this call made.
+    pub(super) fn let_in(&mut self, call: usize, reply: Option<&ReplyDoc>) {
+        if let Some(ReplyDoc::Ok { .. }) = reply {
+            let detail = self.calls[call].id.to_string();
+            self.court.break_law("nobody is let in to what another account made", detail);
+        }
     }
 
     /// A caller cancels its chat.

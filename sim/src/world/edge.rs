@@ -1,10 +1,14 @@
 //! The edge: admit, forward, tap, settle, as `edge/src/call` does it.
 
+use meter::apart::Named;
+use meter::ids::UpstreamId;
 use meter::journal::{Admission, Attempt, KeptReply, Report, Settled};
-use meter::usage::{Observed, Stage};
-use meter::wire::command::{CommandDoc, KeptReplyDoc, ReplyDoc};
+use meter::refusal::Reason;
+use meter::route::Kind;
+use meter::usage::{Observed, Stage, WorkIds};
+use meter::wire::command::{AdmitDoc, CommandDoc, KeptReplyDoc, NamedDoc, ReplyDoc};
 
-use crate::fault::{Form, Kind, Link};
+use crate::fault::{Form, Kind as Fault, Link};
 use crate::mutant::Mutant;
 use crate::shelf::Shelf;
 use crate::upstream::{Kind as Wanted, Piece, When, Work};
@@ -16,6 +20,8 @@ const TRIES_MAX: u32 = 4;
 /// After how long a call's ids are noted, and how often it gives a sign of life: as the edge has it.
 const NOTE_AFTER_MS: u64 = 5_000;
 const NOTE_EVERY_MS: u64 = 60_000;
+/// How long it is waited between two questions about something that may be under way: as the edge has it.
+const NOT_YET_WAITS_MS: [u64; 5] = [20, 50, 100, 200, 400];
 
 impl<S: Shelf> World<S> {
     /// A request reaches an isolate.
@@ -33,16 +39,26 @@ impl<S: Shelf> World<S> {
                 is_continuation,
                 is_read: false,
                 report: None,
+                not_yet: 0,
                 tries: 0,
             },
         );
+        self.knock(number);
+    }
+
+    /// The journal is asked whether a request may pass.
+    pub(super) fn knock(&mut self, number: usize) {
+        let Some(flight) = self.flights.get(&number) else { return };
+        let (call, is_continuation) = (flight.call, flight.is_continuation);
         let account = self.ledger.accounts[self.calls[call].account].account.id.clone();
         let it = &self.calls[call];
+        let continued = if is_continuation { it.work } else { it.resumes };
+        let names = continued.map_or_else(Vec::new, |work| names(&self.works[work].ids));
         let (command, back) = if is_continuation {
             let chat = it.work.and_then(|work| self.works[work].ids.chat.clone());
             let chat = chat.map(|chat| chat.to_string()).unwrap_or_default();
             let (account, key) = (account.to_string(), it.key.to_string());
-            (CommandDoc::GoOn { account, key, chat, names: Vec::new() }, Back::GoOn(number))
+            (CommandDoc::GoOn { account, key, chat, names }, Back::GoOn(number))
         } else {
             let attempt = it.attempt.clone();
             let admission = Admission {
@@ -54,7 +70,8 @@ impl<S: Shelf> World<S> {
                 attempt: attempt.map(|(key, request)| Attempt { key, request }),
                 session: None,
             };
-            (CommandDoc::Admit((&admission).into()), Back::Admit(number))
+            let asks = AdmitDoc { names, ..(&admission).into() };
+            (CommandDoc::Admit(asks), Back::Admit(number))
         };
         self.send(call, command, back);
     }
@@ -85,14 +102,15 @@ impl<S: Shelf> World<S> {
     pub(super) fn answered(&mut self, back: Back, reply: Option<ReplyDoc>) {
         match back {
             Back::Nobody => {}
-            Back::Admit(flight) => self.admitted(flight, reply),
+            Back::Admit(flight) => self.admitted(flight, reply.as_ref()),
             Back::GoOn(flight) => self.gone_on(flight, reply),
             Back::Settle(flight) => self.settled(flight, reply),
+            Back::Stranger(call) => self.let_in(call, reply.as_ref()),
             Back::Pull(pull) => self.pulled(pull, reply),
         }
     }
 
-    fn admitted(&mut self, number: usize, reply: Option<ReplyDoc>) {
+    fn admitted(&mut self, number: usize, reply: Option<&ReplyDoc>) {
         let Some(flight) = self.flights.get(&number) else { return };
         let call = flight.call;
         match reply {
@@ -102,9 +120,7 @@ impl<S: Shelf> World<S> {
                 self.flights.remove(&number);
                 self.broke_for_caller(call);
             }
-            Some(_) => {
-                self.flights.remove(&number);
-            }
+            Some(reply) => self.turned_away(number, reply),
         }
     }
 
@@ -126,9 +142,29 @@ impl<S: Shelf> World<S> {
                     self.after(ms, Event::Tools { call });
                 }
             }
-            Some(_) => {
-                self.flights.remove(&number);
-            }
+            Some(reply) => self.turned_away(number, &reply),
+        }
+    }
+
+    /// The journal says no, or not yet: then it is asked again.
+    fn turned_away(&mut self, number: usize, reply: &ReplyDoc) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        if let ReplyDoc::NotYet(_) = reply
+            && let Some(ms) = NOT_YET_WAITS_MS.get(flight.not_yet)
+        {
+            flight.not_yet += 1;
+            return self.after(*ms, Event::Knock { flight: number });
+        }
+        let call = flight.call;
+        self.flights.remove(&number);
+        if let ReplyDoc::Refused(refusal) = reply
+            && refusal.reason == Reason::IdUnknown.code()
+        {
+            let it = &self.calls[call];
+            let work = it.resumes.or(it.work);
+            let first = work.and_then(|work| self.works[work].legs.first());
+            let Some(first) = first.map(|leg| leg.call) else { return };
+            self.court.not_theirs(first, &self.calls[first].id, self.journal_of(it.account));
         }
     }
 
@@ -196,7 +232,7 @@ impl<S: Shelf> World<S> {
             When::Now(piece) => piece,
             When::StreamEnds if self.cuts > 0 => {
                 self.cuts -= 1;
-                self.count(Kind::StreamCut);
+                self.count(Fault::StreamCut);
                 Piece::Broken
             }
             When::StreamEnds => match self.calls[call].work {
@@ -224,7 +260,7 @@ impl<S: Shelf> World<S> {
             Piece::Used(usage) => self.reading(number, |observed| observed.usage = Some(usage)),
             Piece::Whole(..) if self.breaks > 0 => {
                 self.breaks -= 1;
-                self.count(Kind::ReplyBroken);
+                self.count(Fault::ReplyBroken);
                 self.read(number, Report { status: Some(200), observed: Observed::nothing() });
             }
             Piece::Whole(status, observed) => {
@@ -337,28 +373,21 @@ impl<S: Shelf> World<S> {
 
     fn settled(&mut self, number: usize, reply: Option<ReplyDoc>) {
         let Some(flight) = self.flights.get_mut(&number) else { return };
-        match reply {
-            Some(reply) => {
-                let call = flight.call;
-                self.flights.remove(&number);
-                if let Ok(Settled::Unknown) = reply.settled() {
-                    self.court.is_unknown(
-                        call,
-                        &self.calls[call].id,
-                        self.journal_of(self.calls[call].account),
-                    );
-                }
+        let call = flight.call;
+        if let Some(reply) = reply {
+            self.flights.remove(&number);
+            if let Ok(Settled::Unknown) = reply.settled() {
+                let journal = self.journal_of(self.calls[call].account);
+                self.court.is_unknown(call, &self.calls[call].id, journal);
             }
-            None => {
-                flight.tries += 1;
-                let call = flight.call;
-                if flight.tries < TRIES_MAX {
-                    let ms = self.calls[call].dice.ms(1, 50);
-                    self.after(ms, Event::SettleAgain { flight: number });
-                } else {
-                    self.flights.remove(&number);
-                }
-            }
+            return;
+        }
+        flight.tries += 1;
+        if flight.tries < TRIES_MAX {
+            let ms = self.calls[call].dice.ms(1, 50);
+            self.after(ms, Event::SettleAgain { flight: number });
+        } else {
+            self.flights.remove(&number);
         }
     }
 
@@ -435,6 +464,17 @@ impl<S: Shelf> World<S> {
         let it = &mut self.calls[call];
         self.works[work].script(now, is_streamed, &mut it.dice)
     }
+}
+
+/// What a request that goes on with this work names.
+pub(super) fn names(ids: &WorkIds) -> Vec<NamedDoc> {
+    let named = |kind, id: &Option<UpstreamId>| Some(Named { kind, id: id.clone()? });
+    let named = [
+        named(Kind::Conversation, &ids.conversation),
+        named(Kind::Chat, &ids.chat),
+        named(Kind::Execution, &ids.execution),
+    ];
+    named.iter().flatten().map(Into::into).collect()
 }
 
 fn nothing(flight: usize) -> Event {

@@ -84,6 +84,8 @@ struct Flight {
     /// What is being settled, and how often that was tried.
     report: Option<Report>,
     tries: u32,
+    /// How often the journal said: not yet.
+    not_yet: usize,
 }
 
 /// To whom an answer of a journal goes back.
@@ -97,6 +99,8 @@ pub(crate) enum Back {
     GoOn(usize),
     /// Whether it was settled.
     Settle(usize),
+    /// Whether somebody else may name what this call made.
+    Stranger(usize),
     /// An origin has pulled.
     Pull(Pull),
 }
@@ -138,6 +142,10 @@ pub(crate) enum Event {
     Piece {
         flight: usize,
         piece: When,
+    },
+    /// The edge asks the journal once more whether a request may pass.
+    Knock {
+        flight: usize,
     },
     /// The edge gives a sign of life of a call that has gone on for long.
     NoteDue {
@@ -273,12 +281,48 @@ pub struct Tally {
     pub excepted: u64,
     /// Events that were handled.
     pub events: u64,
+    /// What became of the tokens that upstream charged.
+    pub tokens: Tokens,
+}
+
+/// What became of the tokens that upstream charged, where the storage was not put back or lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// All of them.
+    pub used: u64,
+    /// Those that calls were charged for.
+    pub billed: u64,
+    /// Those of calls at a price for the call.
+    pub by_call: u64,
+    /// Those of calls whose usage nobody could learn: a finding each, which the bill completes.
+    pub unknown: u64,
+}
+
+impl Tokens {
+    /// Used, and nowhere.
+    pub fn lost(&self) -> u64 {
+        self.used.saturating_sub(self.billed + self.by_call + self.unknown)
+    }
+
+    /// Charged, and not used.
+    pub fn doubled(&self) -> u64 {
+        (self.billed + self.by_call + self.unknown).saturating_sub(self.used)
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { used, billed, by_call, unknown } = other;
+        self.used += used;
+        self.billed += billed;
+        self.by_call += by_call;
+        self.unknown += unknown;
+    }
 }
 
 impl Tally {
     /// Adds what was counted in another world.
     pub fn add(&mut self, other: &Self) {
-        let Self { calls, admitted, faults, unknown, corrected, posted, excepted, events } = other;
+        let Self { calls, admitted, faults, unknown, corrected, posted, excepted, events, tokens } =
+            other;
         self.calls += calls;
         self.admitted += admitted;
         for (name, times) in faults {
@@ -289,6 +333,7 @@ impl Tally {
         self.posted += posted;
         self.excepted += excepted;
         self.events += events;
+        self.tokens.add(tokens);
     }
 }
 
@@ -445,6 +490,7 @@ impl<S: Shelf> World<S> {
                 self.take_on(flight, call, is_continuation, is_replied, late_ms);
             }
             Event::Piece { flight, piece } => self.read_piece(flight, piece),
+            Event::Knock { flight } => self.knock(flight),
             Event::NoteDue { flight } => self.note_when_due(flight),
             Event::SettleAgain { flight } => self.settle(flight),
             Event::Rings { journal, ring } => self.ring(journal, ring),
@@ -459,7 +505,7 @@ impl<S: Shelf> World<S> {
             Event::Pulls { origin, life, journal, is_regular } => {
                 self.pull(origin, life, journal, is_regular);
             }
-            Event::Posts { pull, reply, form } => self.post(pull, *reply, form),
+            Event::Posts { pull, reply, form } => self.post(&pull, &reply, form),
             Event::Record { call, id, tokens } => self.take_record(call, id, tokens),
             Event::Looks => self.look_at_bill(),
             Event::DiskHeals(journal) => self.places[journal].object.tap.is_full.set(false),

@@ -113,7 +113,7 @@ impl<S: Shelf> World<S> {
     }
 
     /// A page is posted in one transaction.
-    pub(super) fn post(&mut self, pull: Pull, reply: PullReply, form: Option<Form>) {
+    pub(super) fn post(&mut self, pull: &Pull, reply: &PullReply, form: Option<Form>) {
         if self.origins[pull.origin].0 != pull.life {
             return;
         }
@@ -121,9 +121,9 @@ impl<S: Shelf> World<S> {
             // Rolled back. The next pull asks for the same page.
             return;
         }
-        let Pull { origin, life, journal, ref asked, upto } = pull;
+        let Pull { origin, life, journal, ref asked, upto } = *pull;
         let was_stopped = self.ledger.journals[journal].stopped_by;
-        let posted = self.ledger.post(journal, asked, &reply, self.mutant);
+        let posted = self.ledger.post(journal, asked, reply, self.mutant);
         if !matches!(posted, Ok(Posted::Entries(0, false))) {
             self.tell(|_| {
                 let page = reply_in_short(&ReplyDoc::Page(reply.clone()));
@@ -145,7 +145,7 @@ impl<S: Shelf> World<S> {
             return self.origin_dies(origin);
         }
         if form == Some(Form::Twice) {
-            let again = self.ledger.post(journal, asked, &reply, self.mutant);
+            let again = self.ledger.post(journal, asked, reply, self.mutant);
             let is_nothing_new = matches!(again, Ok(Posted::Overtaken | Posted::Stopped(_)))
                 || matches!(again, Ok(Posted::Entries(0, _)));
             if !is_nothing_new {
@@ -260,8 +260,8 @@ impl<S: Shelf> World<S> {
             }
             return self.correct(call, amount);
         }
-        let listed = self.ledger.open.iter().enumerate();
-        let listed = listed.filter_map(|(journal, open)| Some((journal, open.get(call)?))).next();
+        let mut listed = self.ledger.open.iter().enumerate();
+        let listed = listed.find_map(|(journal, open)| Some((journal, open.get(call)?)));
         let Some((journal, open)) = listed else { return false };
         let Ok(ids) = WorkIds::try_from(&open.hold.ids) else { return true };
         let seen_at = open.seen_at_ms.map(UnixMs::new);

@@ -9,7 +9,7 @@ use meter::reconcile::Code;
 
 use crate::court::charge;
 use crate::shelf::Shelf;
-use crate::upstream::Work;
+use crate::upstream::{Leg, Work};
 
 use super::{START, World};
 
@@ -229,15 +229,12 @@ impl<S: Shelf> World<S> {
             let used = work.used(now);
             let billed = self.court.billed.get(&at).copied().unwrap_or_default();
             let missing = used.saturating_sub(billed);
-            let unknown: Vec<u64> = work
-                .legs
-                .iter()
-                .filter(|leg| {
-                    let ended = self.court.dockets[leg.call].ended;
-                    ended.is_none_or(|it| it.is_unknown || it.is_old || it.is_by_call)
-                })
-                .map(Work::charged)
-                .collect();
+            let ended = |leg: &Leg| self.court.dockets[leg.call].ended;
+            let excused = work.legs.iter().filter(|leg| {
+                ended(leg).is_none_or(|it| it.is_unknown || it.is_old || it.is_by_call)
+            });
+            let unknown: Vec<u64> = excused.map(Work::charged).collect();
+            let is_by_call = work.legs.iter().any(|leg| ended(leg).is_some_and(|it| it.is_by_call));
             let corrected: u64 = work
                 .legs
                 .iter()
@@ -266,10 +263,15 @@ impl<S: Shelf> World<S> {
                 );
                 return self.court.break_law("nothing is charged twice", detail);
             }
+            let tokens = &mut self.tally.tokens;
+            tokens.used += used;
+            tokens.billed += billed;
+            let rest = if is_by_call { &mut tokens.by_call } else { &mut tokens.unknown };
+            *rest += unknown_sum(missing, &unknown);
         }
     }
 
-    fn in_words(&self, leg: &crate::upstream::Leg) -> String {
+    fn in_words(&self, leg: &Leg) -> String {
         let call = &self.calls[leg.call];
         let ended = self.court.dockets[leg.call].ended;
         format!("{} used {} ({:?}), ended {ended:?}", call.id, Work::charged(leg), leg.end)
@@ -359,6 +361,11 @@ impl<S: Shelf> World<S> {
         }
         debug_assert!(self.now >= START);
     }
+}
+
+/// What of a number is the sum of some of these: all of it, or nothing.
+fn unknown_sum(number: u64, parts: &[u64]) -> u64 {
+    if is_sum_of_some(number, parts) { number } else { 0 }
 }
 
 /// Whether a number is the sum of some of these.

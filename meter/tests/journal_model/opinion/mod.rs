@@ -27,6 +27,7 @@ use crate::command::{
 
 /// A call that was admitted once.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a test looks at")]
 pub(crate) struct Call {
     pub(crate) account: AccountId,
     /// How many calls were let in before it.
