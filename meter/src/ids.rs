@@ -4,8 +4,11 @@
 //! they can stand in a URL, a log line or a header without escaping. Upstream's ([`UpstreamId`]) are
 //! opaque strings: Coze writes 64-bit numbers as decimal strings and a resume's event id holds a
 //! slash (upstream contract §1).
+//!
+//! An id's text is shared by its clones: holds, entries and what memory finds them by all have it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest of our own ids, in bytes.
 pub const ID_BYTES_MAX: usize = 64;
@@ -26,7 +29,7 @@ pub enum IdError {
     Character,
 }
 
-fn parse(text: &str, bytes_max: usize, allowed: fn(u8) -> bool) -> Result<Box<str>, IdError> {
+fn parse(text: &str, bytes_max: usize, allowed: fn(u8) -> bool) -> Result<Arc<str>, IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
@@ -47,7 +50,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $bytes_max:expr, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
