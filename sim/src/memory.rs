@@ -231,12 +231,14 @@ impl Rows {
             ..Stored::nothing()
         };
         let low = mark.low.saturating_sub(RECENT_MAX as u64);
+        let forgotten = mark.tail.seq.saturating_sub(RECENT_MAX as u64);
         for row in self.calls.range(low..).map(|(_, row)| row) {
             match row {
                 Row::Held(hold) => stored.holds.push(hold.as_ref().clone()),
                 Row::Finished(entry) if entry.tail.seq > mark.tail.seq => {
                     stored.entries.push(entry.as_ref().clone());
                 }
+                Row::Finished(entry) if entry.tail.seq <= forgotten => {}
                 Row::Finished(entry) => stored.earlier.push(entry.as_ref().clone()),
             }
         }

@@ -176,7 +176,7 @@ fn fault(dice: &mut Dice, shape: Shape) -> Kind {
         79..82 => Kind::JournalDies(journal),
         82..85 => Kind::JournalDiesBefore(journal),
         85..88 => Kind::JournalDiesAfter(journal),
-        88..89 => Kind::DiskFull(journal, dice.ms(SECOND, 10 * MINUTE)),
+        88..89 => Kind::DiskFull(journal, dice.ms(SECOND, MINUTE)),
         89..90 => Kind::DiskFullHalfway(journal),
         90..92 => Kind::DiskSlow(journal, dice.ms(SECOND, HOUR)),
         92..94 => Kind::ClockJumps(journal, jump(dice)),

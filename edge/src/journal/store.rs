@@ -84,8 +84,16 @@ impl<S: Sql> Store<S> {
             stored.applied = applied.parse().map_err(|_| SqlError("applied".to_owned()))?;
         }
         let mut next = mark.high;
-        let calls = "SELECT call_no, seq, doc FROM call WHERE call_no >= ? ORDER BY call_no";
-        for row in self.sql.run(calls, &[number(mark.low.saturating_sub(RECENT_MAX as u64))?])? {
+        // A call that runs for a day holds `low` back; what finished too long ago to be remembered, though
+        // it lies behind it, is not read.
+        let calls = "SELECT call_no, seq, doc FROM call
+                     WHERE call_no >= ? AND (seq IS NULL OR seq > ?) ORDER BY call_no";
+        let recent = RECENT_MAX as u64;
+        let values = [
+            number(mark.low.saturating_sub(recent))?,
+            number(mark.tail.seq.saturating_sub(recent))?,
+        ];
+        for row in self.sql.run(calls, &values)? {
             let call_no = unsigned(row.first())?;
             next = next.max(call_no.saturating_add(1));
             let doc = text(row.get(2))?;
