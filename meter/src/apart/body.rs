@@ -9,8 +9,8 @@ use crate::route::Kind;
 
 use super::{FIELDS, Said, files, invalid};
 
-/// Most messages that are looked at. Coze takes 100.
-const MESSAGES_MAX: usize = 1_000;
+/// Most messages of one list. Coze takes 100; what is not looked at must not go up.
+pub(super) const MESSAGES_MAX: usize = 1_000;
 /// The one kind of content that upstream takes as it is.
 const PLAIN: &str = "text";
 /// By which name a chatflow finds its conversation, of those that the credential's owner has.
@@ -67,7 +67,11 @@ pub(super) fn in_object(object: &str, whole: &str, said: &mut Said) -> Result<()
         in_parameters(parameters, whole, said)?;
     }
     for list in [additional, messages].into_iter().flatten() {
-        for message in list_of(list).into_iter().take(MESSAGES_MAX) {
+        let messages = list_of(list);
+        if messages.len() > MESSAGES_MAX {
+            return Err(invalid(format!("it has more than {MESSAGES_MAX} messages")));
+        }
+        for message in messages {
             if is_object(&message) {
                 let [content, content_type] = read(message.get(), &["content", "content_type"])?;
                 in_content(content, content_type, said)?;

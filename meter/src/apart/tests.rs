@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::body::MESSAGES_MAX;
 use super::*;
 
 fn parts<'a>(path: &'a str, query: &'a str, body: &'a str) -> Parts<'a> {
@@ -135,6 +136,20 @@ fn a_request_names_so_many_ids_and_no_more() {
     };
     assert_eq!(read(parts("/", "", &ids(NAMES_MAX))).unwrap().names.len(), NAMES_MAX);
     body(&ids(NAMES_MAX + 1), Err("more than 256 ids"));
+}
+
+#[test]
+fn no_more_messages_go_up_than_are_looked_at() {
+    let said = |count: usize| {
+        let mut messages = vec![json!({"content": "hi", "content_type": "text"}); count - 1];
+        messages.push(json!({"content": r#"{"file_id":"5"}"#, "content_type": "object_string"}));
+        messages
+    };
+    for list in ["additional_messages", "messages"] {
+        body(&json!({list: said(MESSAGES_MAX)}).to_string(), Ok(&["file 5"]));
+        let want = format!("more than {MESSAGES_MAX} messages");
+        body(&json!({list: said(MESSAGES_MAX + 1)}).to_string(), Err(&want));
+    }
 }
 
 #[test]
