@@ -60,7 +60,8 @@ pub fn callback(body: &[u8]) -> Result<Callback, FieldError> {
         serde_json::from_slice(body).map_err(|_| error("body", "is not a JSON object"))?;
     let kind = envelope.header.and_then(|header| header.event_type);
     if let Some(kind) = kind.filter(|kind| kind != EVENT_USAGE) {
-        return Ok(Callback::Other(kind.chars().take(TEXT_BYTES_MAX).collect()));
+        let end = kind.floor_char_boundary(TEXT_BYTES_MAX);
+        return Ok(Callback::Other(kind.get(..end).unwrap_or_default().to_owned()));
     }
     let event = envelope.event.ok_or_else(|| error("event", "is missing"))?;
     json(event.get()).map(|record| Callback::Usage(Box::new(record)))
@@ -251,7 +252,9 @@ mod tests {
         refused("tts_char_num", &with("tts_char_num", "9223372036854775808"));
         refused("asr_audio_length", &with("asr_audio_length", "[]"));
         refused("space_id", &with("space_id", r#""a\u0000b""#));
-        refused("space_id", &with("space_id", &format!("\"{}\"", "x".repeat(257))));
+        let long = |bytes: usize| with("space_id", &format!("\"{}\"", "x".repeat(bytes)));
+        assert!(read(&long(TEXT_BYTES_MAX)).is_ok());
+        refused("space_id", &long(TEXT_BYTES_MAX + 1));
         let change = |text: &str| EVENT.replace("0.16", text);
         for bad in ["1e3", "--1", ".", "1.", "1,5", "NaN"] {
             refused("change_balance", &change(bad));
@@ -268,5 +271,12 @@ mod tests {
     fn events_of_other_kinds_are_no_charge() {
         let other = r#"{"header":{"event_type":"bot.published"},"event":{"bot_id_str":1}}"#;
         assert_eq!(callback(other.as_bytes()), Ok(Callback::Other("bot.published".to_owned())));
+        let named = |kind: &str| format!(r#"{{"header":{{"event_type":"{kind}"}}}}"#);
+        // A character of three bytes is kept whole or not at all.
+        for (kind, kept) in [("x", TEXT_BYTES_MAX), ("你", TEXT_BYTES_MAX - TEXT_BYTES_MAX % 3)] {
+            let long = named(&kind.repeat(TEXT_BYTES_MAX + 1));
+            let Ok(Callback::Other(kind)) = callback(long.as_bytes()) else { panic!("{long}") };
+            assert_eq!(kind.len(), kept);
+        }
     }
 }
