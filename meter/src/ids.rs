@@ -178,8 +178,8 @@ mod tests {
         check::<AccountId>("a/b", Some(IdError::Character));
         check::<AccountId>("a b", Some(IdError::Character));
         check::<AccountId>("é", Some(IdError::Character));
-        check::<AccountId>(&"a".repeat(65), Some(IdError::TooLong(64)));
-        check::<AccountId>(&"a".repeat(64), None);
+        check::<AccountId>(&"a".repeat(ID_BYTES_MAX + 1), Some(IdError::TooLong(ID_BYTES_MAX)));
+        check::<AccountId>(&"a".repeat(ID_BYTES_MAX), None);
         check::<AccountId>("acc_7Q-x", None);
     }
 
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(third, key("key_7-3"));
         assert_eq!((third.line(), second.line()), (key("key_7"), key("key_7")));
         assert_eq!(key("key_7-x").successor(), None);
-        assert_eq!(key(&"k".repeat(64)).successor(), None);
+        assert_eq!(key(&"k".repeat(ID_BYTES_MAX)).successor(), None);
     }
 
     #[test]
@@ -200,6 +200,9 @@ mod tests {
         check::<UpstreamId>("7502000000000000003/2769808280134765896", None);
         check::<UpstreamId>("75 02", Some(IdError::Character));
         check::<UpstreamId>("75\n02", Some(IdError::Character));
+        check::<UpstreamId>(&"7".repeat(UPSTREAM_ID_BYTES_MAX), None);
+        let too_long = IdError::TooLong(UPSTREAM_ID_BYTES_MAX);
+        check::<UpstreamId>(&"7".repeat(UPSTREAM_ID_BYTES_MAX + 1), Some(too_long));
     }
 
     #[test]

@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_kept_up_to_its_bound() {
+        let id = |bytes: usize| {
+            let mut parser = Parser::new();
+            parser.feed(format!("id: {}\n", "7".repeat(bytes)).as_bytes(), |_| {});
+            parser.last_id().len()
+        };
+        assert_eq!((id(ID_BYTES_MAX), id(ID_BYTES_MAX + 1)), (ID_BYTES_MAX, ID_BYTES_MAX));
+    }
+
+    #[test]
     fn a_line_without_end_is_cut_and_the_next_event_is_whole() {
         let mut text = b"data:".to_vec();
         text.resize(LINE_BYTES_MAX + 100, b'x');

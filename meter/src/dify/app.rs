@@ -138,10 +138,11 @@ mod tests {
             ("v1", "cannot be `v1`"),
             ("a/b", "holds a character that an id cannot have"),
             ("a.b", "holds a character that an id cannot have"),
-            (&"a".repeat(65), "is longer than 64 bytes"),
+            (&"a".repeat(NAME_BYTES_MAX + 1), "is longer than 64 bytes"),
         ] {
             assert_eq!(text.parse::<AppName>().unwrap_err().to_string(), want);
         }
+        assert!("a".repeat(NAME_BYTES_MAX).parse::<AppName>().is_ok());
         assert_eq!("help-desk_2".parse::<AppName>().unwrap().as_str(), "help-desk_2");
     }
 

@@ -184,3 +184,43 @@ impl Translation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_collected_up_to_its_bound() {
+        let collected = |bytes: usize| {
+            let mut answer = Answer::default();
+            answer.take(Piece::Text(&"x".repeat(bytes - 1)));
+            answer.take(Piece::Text("y"));
+            answer.take(Piece::Reasoning("because"));
+            (answer.text.len(), answer.is_cut)
+        };
+        assert_eq!(collected(ANSWER_BYTES_MAX), (ANSWER_BYTES_MAX, false));
+        assert_eq!(collected(ANSWER_BYTES_MAX + 1), (ANSWER_BYTES_MAX, true));
+    }
+
+    #[test]
+    fn an_answer_beyond_its_bound_is_a_problem_and_never_half_of_it() {
+        let voice = Voice::Facade(facade::Voice);
+        let mut translation = Translation::new(Operation::Chat, voice, false);
+        let text = "x".repeat(ANSWER_BYTES_MAX / 4);
+        let mut parser = crate::sse::Parser::new();
+        let mut out = String::new();
+        // What parts them is what is too much.
+        for id in 0..4 {
+            let event = format!(
+                "event:conversation.message.completed\ndata:{{\"id\":\"{id}\",\"type\":\"answer\",\"content\":\"{text}\"}}\n\n"
+            );
+            parser.feed(event.as_bytes(), |event| translation.take(event, &mut out));
+        }
+        let end =
+            "event:conversation.chat.completed\ndata:{\"id\":\"7\",\"status\":\"completed\"}\n\n";
+        parser.feed(end.as_bytes(), |event| translation.take(event, &mut out));
+        assert!(translation.answer.is_cut && out.is_empty());
+        let reply = translation.whole();
+        assert!(reply.status >= 500 && !reply.body.contains("xxx"), "{}", reply.status);
+    }
+}

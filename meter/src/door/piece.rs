@@ -356,6 +356,18 @@ mod tests {
     }
 
     #[test]
+    fn so_many_answers_are_told_apart_and_no_more() {
+        let begun = |count: usize| -> String {
+            (0..count).map(|id| answer("delta", &id.to_string(), "a")).collect()
+        };
+        let whole = answer("completed", "0", "a");
+        let told = |count| read(Reader::chat(), &(begun(count) + &whole)).0.matches('a').count();
+        assert_eq!(told(ANSWERS_MAX), ANSWERS_MAX);
+        // The first one was forgotten, so that its end looks like an answer of its own.
+        assert_eq!(told(ANSWERS_MAX + 1), ANSWERS_MAX + 2);
+    }
+
+    #[test]
     fn only_answers_are_handed_on() {
         for kind in ["verbose", "function_call", "tool_response", "follow_up"] {
             let line = format!(r#"{{"id":"1","type":"{kind}","content":"x"}}"#);

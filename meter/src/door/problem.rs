@@ -164,7 +164,11 @@ mod tests {
 
     #[test]
     fn a_long_message_is_clipped_between_characters() {
-        let problem = Problem::of_code(Some(4000), &"你".repeat(1_000));
-        assert_eq!(problem.message.len(), 999);
+        let length = |text: &str| Problem::of_code(Some(4000), text).message.len();
+        assert_eq!(length(&"x".repeat(MESSAGE_BYTES_MAX)), MESSAGE_BYTES_MAX);
+        assert_eq!(length(&"x".repeat(MESSAGE_BYTES_MAX + 1)), MESSAGE_BYTES_MAX);
+        // A character of three bytes is kept whole or not at all.
+        let kept = MESSAGE_BYTES_MAX - MESSAGE_BYTES_MAX % 3;
+        assert_eq!(length(&"你".repeat(MESSAGE_BYTES_MAX)), kept);
     }
 }

@@ -205,7 +205,8 @@ mod tests {
         ] {
             check(text, 1, Err(NotExact::NotDecimal));
         }
-        check(&"1".repeat(49), 1, Err(NotExact::NotDecimal));
+        check(&"1".repeat(CHARS_MAX + 1), 1, Err(NotExact::NotDecimal));
+        check(&format!("{:0>CHARS_MAX$}", 1), 1, Ok(1));
     }
 
     #[test]
@@ -229,7 +230,10 @@ mod tests {
         check("0.5", 1, Err(NotExact::TooFine));
         check("9223372036854775808", 1, Err(NotExact::OutOfRange));
         check("1e38", 1_000, Err(NotExact::OutOfRange));
-        check("1e39", 1, Err(NotExact::OutOfRange));
+        check(&format!("1e{}", EXPONENT_MAX + 1), 1, Err(NotExact::OutOfRange));
+        check(&format!("1e-{}", EXPONENT_MAX + 1), 1, Err(NotExact::OutOfRange));
+        assert!(format!("1e{EXPONENT_MAX}").parse::<Exact>().is_ok());
+        assert!(format!("1e-{EXPONENT_MAX}").parse::<Exact>().is_ok());
         check("1e999999999999", 1, Err(NotExact::OutOfRange));
         check("0.00000000000000000000000000000000000001e-9", 1, Err(NotExact::TooFine));
         check("1e+20", 1, Err(NotExact::OutOfRange));

@@ -342,6 +342,18 @@ mod tests {
         user_refused("username", " ");
         user_refused("username", "a\0b");
         user_refused("group", &"g".repeat(TEXT_BYTES_MAX + 1));
+        let longest = "g".repeat(TEXT_BYTES_MAX);
+        assert!(user(fields(&[&USER[..], &[("group", longest.as_str())]].concat())).is_ok());
+    }
+
+    #[test]
+    fn a_document_has_its_bound() {
+        let read = |bytes: usize| {
+            let value = "x".repeat(bytes);
+            option(fields(&[("key", "ModelRatio"), ("value", value.as_str())]))
+        };
+        assert_eq!(read(DOCUMENT_BYTES_MAX).unwrap().1.len(), DOCUMENT_BYTES_MAX);
+        assert_eq!(read(DOCUMENT_BYTES_MAX + 1).unwrap_err().column, "value");
     }
 
     #[test]

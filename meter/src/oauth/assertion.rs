@@ -157,7 +157,7 @@ mod tests {
         scheme(&json!({"kid": "k1"}), Some("header"));
         scheme(&json!({"alg": "RS256"}), Some("kid"));
         scheme(&json!({"alg": "RS256", "kid": ""}), Some("kid"));
-        scheme(&json!({"alg": "RS256", "kid": "k".repeat(257)}), Some("kid"));
+        scheme(&json!({"alg": "RS256", "kid": "k".repeat(TEXT_BYTES_MAX + 1)}), Some("kid"));
         scheme(&json!({"alg": "RS256", "kid": "k1", "crit": ["b64"], "b64": false}), Some("crit"));
         scheme(&json!({"alg": "RS256", "kid": "k1", "typ": "JWT"}), None);
     }
@@ -189,7 +189,7 @@ mod tests {
         }
         for name in ["iss", "aud", "jti"] {
             check(&json!({name: ""}), Some(name));
-            check(&json!({name: "x".repeat(257)}), Some(name));
+            check(&json!({name: "x".repeat(TEXT_BYTES_MAX + 1)}), Some(name));
         }
         check(&json!({"aud": ["127.0.0.1:8787"]}), Some("claims"));
         check(&json!({"exp": 1.5}), Some("claims"));
@@ -199,16 +199,20 @@ mod tests {
         check(&json!({"iat": NOW_S + 31, "exp": NOW_S + 60}), Some("future"));
         check(&json!({"nbf": NOW_S + 31}), Some("future"));
         check(&json!({"exp": NOW_S}), Some("follow"));
-        check(&json!({"exp": NOW_S + 86_401}), Some("follow"));
+        check(&json!({"exp": NOW_S + LIFE_SECONDS_MAX + 1}), Some("follow"));
         check(&json!({"exp": u64::MAX}), Some("follow"));
         check(&json!({"iat": NOW_S - 3_600, "exp": NOW_S - 30}), Some("expired"));
-        check(&json!({"session_name": "x".repeat(257)}), Some("session_name"));
+        let session = "x".repeat(TEXT_BYTES_MAX + 1);
+        check(&json!({"session_name": session}), Some("session_name"));
     }
 
     #[test]
     fn a_statement_is_believed_as_far_as_two_clocks_may_differ() {
         check(&json!({}), None);
         check(&json!({"aud": "api.coze.cn"}), None);
+        check(&json!({"exp": NOW_S + LIFE_SECONDS_MAX}), None);
+        let longest = "x".repeat(TEXT_BYTES_MAX);
+        check(&json!({"iss": longest, "jti": longest, "session_name": longest}), None);
         check(&json!({"iat": NOW_S + 30, "exp": NOW_S + 60}), None);
         check(&json!({"iat": NOW_S - 3_600, "exp": NOW_S - 29}), None);
         check(&json!({"session_name": "alice", "session_context": {"device_info": {}}}), None);

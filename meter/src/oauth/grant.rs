@@ -116,7 +116,8 @@ mod tests {
         refused(&flow("authorization_code"), Kind::UnsupportedGrantType, "PKCE");
         refused(&flow("refresh_token"), Kind::UnsupportedGrantType, "refreshed");
         refused(&flow("password"), Kind::UnsupportedGrantType, "known");
-        for seconds in ["0", "-1", "86400", "9223372036854775807"] {
+        let too_long = (TOKEN_SECONDS_MAX + 1).to_string();
+        for seconds in ["0", "-1", &too_long, "9223372036854775807"] {
             refused(
                 &body(&format!(r#","duration_seconds":{seconds}"#)),
                 Kind::InvalidRequest,
@@ -128,8 +129,9 @@ mod tests {
                 r#","scope":{{"attribute_constraint":{{"connector_bot_chat_attribute":{{"bot_id_list":{list}}}}}}}"#
             ))
         };
-        let many = serde_json::to_string(&vec!["1"; 51]).unwrap();
-        refused(&bots(&many), Kind::InvalidRequest, "50");
+        let many = |count: usize| bots(&serde_json::to_string(&vec!["1"; count]).unwrap());
+        refused(&many(SUBJECTS_MAX + 1), Kind::InvalidRequest, "50");
+        assert!(Grant::read(many(SUBJECTS_MAX).as_bytes()).is_ok());
         refused(&bots(r#"["a b"]"#), Kind::InvalidRequest, "no id");
         let read = Grant::read(bots(r#"["7490"]"#).as_bytes()).unwrap();
         assert_eq!(read.subjects, Some(vec!["7490".to_owned()]));

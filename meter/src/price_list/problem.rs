@@ -104,3 +104,15 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", plain(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_repeated_up_to_a_bound() {
+        let longest = "你".repeat(QUOTED_CHARS_MAX);
+        assert_eq!(quoted(&longest), format!("\"{longest}\""));
+        assert_eq!(quoted(&format!("{longest}x")), format!("\"{longest}…\""));
+    }
+}

@@ -167,6 +167,10 @@ mod tests {
         check("0.0000000005", Some(1));
         check("0.00000000049", Some(0));
         check("1e-60", Some(0));
+        // From here on the power is not worked out, and what is left of the number would be nothing anyway.
+        check(&format!("1e-{}", EXPONENT_MAX + NANO_DIGITS), Some(0));
+        check(&format!("1e-{}", EXPONENT_MAX + NANO_DIGITS + 1), Some(0));
+        check(&format!("1e{}", EXPONENT_MAX - NANO_DIGITS + 1), None);
     }
 
     #[test]

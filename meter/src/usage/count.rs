@@ -162,6 +162,7 @@ pub(super) fn usage_or_token(usage: Option<UsageFields>, token: Count) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::TOKENS_MAX;
 
     #[track_caller]
     fn check(json: &str, want: Option<(Option<u64>, Option<u64>, u64)>) {
@@ -177,6 +178,8 @@ mod tests {
         check(r#"{"total_tokens":"140","output_tokens":40.0,"input_tokens":" 100"}"#, whole);
         check(r#"{"completion_tokens":40,"prompt_tokens":100}"#, whole);
         check(r#"{"token_count":140}"#, Some((None, None, 140)));
+        let most = format!(r#"{{"token_count":{TOKENS_MAX}}}"#);
+        check(&most, Some((None, None, TOKENS_MAX)));
         check(r#"{"input_count":100}"#, Some((Some(100), None, 100)));
     }
 
@@ -188,7 +191,7 @@ mod tests {
         check(r#"{"token_count":1.5}"#, None);
         check(r#"{"token_count":1e300}"#, None);
         check(r#"{"token_count":true,"input_count":[1,[2]],"output_count":{"a":{}}}"#, None);
-        check(r#"{"token_count":1000000001}"#, None);
+        check(&format!(r#"{{"token_count":{}}}"#, TOKENS_MAX + 1), None);
         check(r#"{"token_count":18446744073709551616}"#, None);
     }
 }

@@ -231,6 +231,9 @@ mod tests {
         refused(r#"{"a":{}}"#, "a: has to be");
         refused(r#"{"a":{"pat":""}}"#, "a: `pat` is not a token");
         refused(r#"{"a":{"pat":"SECRET x"}}"#, "a: `pat` is not a token");
+        let pat = |bytes: usize| format!(r#"{{"a":{{"pat":"{}"}}}}"#, "x".repeat(bytes));
+        refused(&pat(TOKEN_BYTES_MAX + 1), "a: `pat` is not a token");
+        assert!(read(&pat(TOKEN_BYTES_MAX)).is_ok());
         refused(r#"{"a":{"pat":"x","kid":"SECRET"}}"#, "a: has to be");
         refused(r#"{"a":{"client_id":"1","kid":"2"}}"#, "a: has to be");
         let both =
@@ -284,6 +287,11 @@ mod tests {
         let token = granted(r#"{"access_token":"czs_1","expires_in":18446744073709551615}"#);
         assert_eq!(token.unwrap().expires_at, now.plus_ms(TOKEN_LIFE_MAX_MS));
         assert!(granted(r#"{"access_token":"a b","expires_in":1}"#).is_err());
+        let long = |bytes: usize| {
+            let token = "x".repeat(bytes);
+            granted(&format!(r#"{{"access_token":"{token}","expires_in":1764000900}}"#))
+        };
+        assert!(long(TOKEN_BYTES_MAX).is_ok() && long(TOKEN_BYTES_MAX + 1).is_err());
         let denied =
             read_granted(401, br#"{"error_code":"invalid_client","error_message":"s"}"#, now);
         assert_eq!(denied, Err(r#"status 401, "invalid_client""#.to_owned()));

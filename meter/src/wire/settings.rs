@@ -124,3 +124,21 @@ impl TryFrom<&SettingsDoc> for Settings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_day_is_further_from_utc_than_its_bound() {
+        let read = |day_offset_minutes: i16| {
+            Settings::try_from(&SettingsDoc { day_offset_minutes, ..SettingsDoc::default() })
+        };
+        for minutes in [DAY_OFFSET_MAX, -DAY_OFFSET_MAX] {
+            assert_eq!(read(minutes).unwrap().day_offset_minutes, minutes);
+        }
+        for minutes in [DAY_OFFSET_MAX + 1, -DAY_OFFSET_MAX - 1, i16::MIN] {
+            assert_eq!(read(minutes).unwrap_err().field, "day_offset_minutes");
+        }
+    }
+}

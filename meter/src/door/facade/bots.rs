@@ -53,23 +53,27 @@ mod tests {
     use crate::key::{CALLER_AUDIENCE, Claims};
     use crate::time::UnixMs;
 
-    #[track_caller]
-    fn check(operations: Option<&[&str]>, subjects: Option<&[&str]>, want: &str) {
-        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
-        let (operations, subjects) = (operations.map(owned), subjects.map(owned));
+    fn caller(operations: Option<&[String]>, subjects: Option<&[String]>) -> Caller {
         let claims = Claims {
             audience: CALLER_AUDIENCE,
             account: "acc_1",
             key: "key_1",
             journal: "j0",
             expires_at: None,
-            operations: operations.as_deref(),
-            subjects: subjects.as_deref(),
+            operations,
+            subjects,
             limits: Limits::default(),
             networks: None,
             session: None,
         };
-        let caller = Caller::from_claims(&claims, UnixMs::new(0)).unwrap();
+        Caller::from_claims(&claims, UnixMs::new(0)).unwrap()
+    }
+
+    #[track_caller]
+    fn check(operations: Option<&[&str]>, subjects: Option<&[&str]>, want: &str) {
+        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
+        let (operations, subjects) = (operations.map(owned), subjects.map(owned));
+        let caller = caller(operations.as_deref(), subjects.as_deref());
         assert_eq!(bots(&caller, Some(&"7".parse().unwrap())).body, want);
     }
 
@@ -83,5 +87,14 @@ mod tests {
         );
         check(None, Some(&["8"]), r#"{"bots":[{"botId":"8","isDefault":false}],"anyBot":false}"#);
         check(Some(&["workflow_run"]), Some(&["7"]), r#"{"bots":[],"anyBot":false}"#);
+    }
+
+    #[test]
+    fn a_page_of_bots_has_its_bound() {
+        let subjects: Vec<String> = (0..=BOTS_MAX).map(|bot| format!("b{bot}")).collect();
+        let page = bots(&caller(None, Some(&subjects)), None).body;
+        assert_eq!(page.matches("botId").count(), BOTS_MAX);
+        let page = bots(&caller(None, Some(&subjects[..BOTS_MAX])), None).body;
+        assert_eq!(page.matches("botId").count(), BOTS_MAX);
     }
 }

@@ -120,6 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_messages_has_its_bound() {
+        let listed = |count: usize| {
+            let message = r#"{"id":"1","role":"user","type":"question","content":"hi"}"#;
+            let body = format!(r#"{{"code":0,"data":[{}]}}"#, vec![message; count].join(","));
+            history(&"75".parse().unwrap(), 200, body.as_bytes()).body.matches("\"id\"").count()
+        };
+        assert_eq!((listed(MESSAGES_MAX), listed(MESSAGES_MAX + 1)), (MESSAGES_MAX, MESSAGES_MAX));
+    }
+
+    #[test]
     fn what_was_said_is_told_from_its_beginning() {
         check(
             200,

@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_long_as_it_may_be_is_taken() {
+        let (user, shop) = ("u".repeat(USER_BYTES_MAX), "s".repeat(SHOP_BYTES_MAX));
+        let longest = body(&user, &shop, "7", &"x".repeat(MESSAGE_BYTES_MAX));
+        assert!(read(longest.as_bytes(), None).is_ok());
+    }
+
+    #[test]
     fn a_message_becomes_a_chat_in_its_conversation() {
         let said = read(body("u1", "shop-1", "7490", "hello").as_bytes(), None).unwrap();
         let order = said.order(Some(&"75".parse().unwrap()));

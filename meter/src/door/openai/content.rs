@@ -208,6 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_has_no_more_parts_than_its_bound() {
+        let parts = |count: usize| {
+            let parts = vec![r#"{"type":"text","text":"a"}"#; count].join(",");
+            let json = format!(r#"{{"role":"user","content":[{parts}]}}"#);
+            message(0, serde_json::from_str(&json).unwrap())
+        };
+        assert!(parts(PARTS_MAX).is_ok());
+        let refusal = parts(PARTS_MAX + 1).unwrap_err();
+        let want = format!("`messages[0].content` has to have 1 to {PARTS_MAX} parts");
+        assert_eq!(refusal.detail.as_deref(), Some(want.as_str()));
+    }
+
+    #[test]
     fn each_role_and_kind_of_content_has_its_form() {
         check(
             r#"{"role":"system","content":"be kind"}"#,

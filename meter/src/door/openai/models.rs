@@ -99,4 +99,14 @@ mod tests {
         assert_eq!(listed(Some(&chat), Some(&subjects)), ["coze-bot", "coze-bot:7490"]);
         assert_eq!(listed(Some(&[]), None), [""; 0]);
     }
+
+    #[test]
+    fn a_page_of_models_has_its_bound() {
+        let subjects: Vec<String> = (0..MODELS_MAX).map(|subject| subject.to_string()).collect();
+        let chat = ["chat".to_owned()];
+        // The kind itself comes before its subjects.
+        assert_eq!(listed(Some(&chat), Some(&subjects)).len(), MODELS_MAX);
+        assert_eq!(listed(Some(&chat), Some(&subjects[1..])).len(), MODELS_MAX);
+        assert_eq!(listed(Some(&chat), Some(&subjects[2..])).len(), MODELS_MAX - 1);
+    }
 }

@@ -44,6 +44,7 @@ fn a_refusal_names_the_field() {
     refused(&json!({"model": "coze-workflow", "messages": []}), "`workflow_id` is missing");
     let many = vec![json!({"role": "user", "content": "x"}); MESSAGES_MAX + 1];
     refused(&json!({"model": "coze-bot", "messages": many}), "`messages` has 101");
+    assert!(completion(&json!({"model": "coze-bot", "messages": many[1..]})).is_ok());
     for (field, value) in [
         ("n", json!(2)),
         ("tools", json!([{"type": "function"}])),
@@ -70,7 +71,9 @@ fn a_refusal_names_the_field() {
     ] {
         refused(&with("coze-bot", &json!({field: value})), &format!("`{field}`"));
     }
-    refused(&with("coze-bot", &json!({"user": "u".repeat(257)})), "`user` is longer");
+    let user = |bytes: usize| with("coze-bot", &json!({"user": "u".repeat(bytes)}));
+    refused(&user(USER_BYTES_MAX + 1), "`user` is longer");
+    assert!(completion(&user(USER_BYTES_MAX)).is_ok());
     refused(&with("7490", &json!({"bot_id": "7491"})), "`bot_id` is another");
     refused(&with("coze-workflow:7", &json!({"workflow_parameters": 7})), "`workflow_parameters`");
     refused(&with("coze-workflow-async:7", &json!({"stream": true})), "`stream` is not supported");
