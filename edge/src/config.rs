@@ -93,7 +93,7 @@ impl Config {
             .map_or_else(|_| UPSTREAM_DEFAULT.to_owned(), |url| url.to_string());
         let public_keys = public_keys(&env.var("WEIR_PUBLIC_KEYS")?.to_string())?;
         Ok(Self {
-            hosts: hosts(env)?,
+            hosts: hosts(setting(env, "WEIR_HOSTS").as_deref())?,
             edge_key: edge_key(env, &public_keys),
             public_keys,
             upstream_socket: upstream_socket(env, &upstream),
@@ -149,9 +149,8 @@ fn note_ids_after(value: Option<&str>) -> Result<Duration> {
 }
 
 /// The hosts that are served.
-fn hosts(env: &Env) -> Result<Vec<String>> {
-    let Ok(hosts) = env.var("WEIR_HOSTS") else { return Ok(Vec::new()) };
-    let hosts = hosts.to_string().to_ascii_lowercase();
+fn hosts(value: Option<&str>) -> Result<Vec<String>> {
+    let hosts = value.unwrap_or_default().to_ascii_lowercase();
     let hosts: Vec<_> = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
     if hosts.len() > HOSTS_MAX {
         let problem = format!("WEIR_HOSTS: names {} hosts, {HOSTS_MAX} are allowed", hosts.len());
@@ -231,8 +230,10 @@ mod tests {
     #[test]
     fn guests_have_some_calls_and_not_any_number() {
         assert_eq!(guest_calls(None).unwrap(), 10);
-        assert_eq!(guest_calls(Some("10000")).unwrap(), 10_000);
-        for bad in ["0", "10001", "-1", "ten"] {
+        let most = GUEST_CALLS_MAX.to_string();
+        assert_eq!(guest_calls(Some(&most)).unwrap(), GUEST_CALLS_MAX);
+        let too_many = (GUEST_CALLS_MAX + 1).to_string();
+        for bad in ["0", &too_many, "-1", "ten"] {
             assert!(guest_calls(Some(bad)).is_err(), "{bad}");
         }
     }
@@ -248,9 +249,31 @@ mod tests {
         let ms = |value| note_ids_after(value).map(|after| after.as_millis());
         assert_eq!(ms(None).unwrap(), 5_000);
         assert_eq!(ms(Some("0")).unwrap(), 0);
-        assert_eq!(ms(Some("60000")).unwrap(), 60_000);
-        for bad in ["60001", "-1", "5s", "1.5"] {
+        let longest = NOTE_IDS_AFTER_MS_MAX.to_string();
+        assert_eq!(ms(Some(&longest)).unwrap(), u128::from(NOTE_IDS_AFTER_MS_MAX));
+        let too_long = (NOTE_IDS_AFTER_MS_MAX + 1).to_string();
+        for bad in [&too_long, "-1", "5s", "1.5"] {
             assert!(ms(Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn so_many_hosts_are_served_and_no_more() {
+        let list = |count: usize| {
+            let hosts: Vec<_> = (0..count).map(|host| format!("h{host}.example")).collect();
+            hosts.join(" , ")
+        };
+        assert_eq!(hosts(None).unwrap(), [""; 0]);
+        assert_eq!(hosts(Some(&list(HOSTS_MAX))).unwrap().len(), HOSTS_MAX);
+        assert!(hosts(Some(&list(HOSTS_MAX + 1))).is_err());
+    }
+
+    #[test]
+    fn so_many_public_keys_are_configured_and_at_least_one() {
+        // The x of RFC 8037 appendix A.2.
+        let key = r#"{"kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let read = |count: usize| public_keys(&format!("[{}]", vec![key; count].join(",")));
+        assert_eq!(read(PUBLIC_KEYS_MAX).unwrap().len(), PUBLIC_KEYS_MAX);
+        assert!(read(PUBLIC_KEYS_MAX + 1).is_err() && read(0).is_err());
     }
 }

@@ -13,6 +13,7 @@
 mod platform;
 mod config;
 mod log;
+mod tries;
 mod body;
 mod reply;
 

@@ -129,3 +129,37 @@ fn verify_by<T: DeserializeOwned>(
         .map(|end| UnixMs::new(u64::try_from(end.timestamp_millis()).unwrap_or_default()));
     Ok((signer, claims.custom, expires_at))
 }
+
+#[cfg(test)]
+mod tests {
+    use meter::account::Limits;
+    use meter::key::{CALLER_AUDIENCE, Claims};
+    use meter::time::UnixMs;
+
+    use super::*;
+
+    #[test]
+    fn so_many_keys_are_remembered_and_the_oldest_is_forgotten() {
+        let claims = Claims {
+            audience: CALLER_AUDIENCE,
+            account: "acc_1",
+            key: "key_1",
+            journal: "j0",
+            expires_at: None,
+            operations: None,
+            subjects: None,
+            networks: None,
+            limits: Limits::default(),
+            session: None,
+        };
+        let caller = Caller::from_claims(&claims, UnixMs::new(0)).unwrap();
+        let mut verified = Verified::default();
+        for token in 0..VERIFIED_MAX {
+            verified.remember(&token.to_string(), &caller);
+        }
+        assert!(verified.callers.contains_key("0"));
+        verified.remember("one more", &caller);
+        assert!(!verified.callers.contains_key("0") && verified.callers.contains_key("1"));
+        assert_eq!((verified.callers.len(), verified.order.len()), (VERIFIED_MAX, VERIFIED_MAX));
+    }
+}

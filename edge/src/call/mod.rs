@@ -10,11 +10,11 @@ mod forward;
 mod tap;
 mod translate;
 mod notice;
-mod settle;
+pub(crate) mod settle;
 mod follow;
-mod own;
+pub(crate) mod own;
 mod memory;
-mod owner;
+pub(crate) mod owner;
 mod again;
 mod socket;
 

@@ -12,13 +12,13 @@ use meter::wire::command::{CommandDoc, ReplyDoc};
 use worker::web_sys::Response;
 
 use crate::journal::Handle;
-use crate::log;
 use crate::reply::{self, Body, Failure};
+use crate::{log, tries};
 
 use super::{Arrived, admit, authenticate, forward, read_body};
 
 /// How often it is tried to keep whose a new thing is.
-const TRIES_MAX: u32 = 3;
+pub(crate) const TRIES_MAX: u32 = 3;
 
 /// Passes the call on, for the account that made what it is about.
 pub(crate) async fn own(arrived: Arrived, own: Own) -> Result<Response, Failure> {
@@ -87,10 +87,11 @@ fn noted(answer: Response, authorization: &crate::credential::Authorization) -> 
 async fn keep(arrived: &Arrived, caller: &Caller, made: Named) -> Result<(), Failure> {
     let journal = Handle::of(&arrived.env, &caller.journal)?;
     let command = CommandDoc::Own { account: caller.account.to_string(), made: (&made).into() };
-    for _ in 0..TRIES_MAX {
-        if matches!(journal.command(&command).await, Ok(ReplyDoc::Ok { .. })) {
-            return Ok(());
-        }
+    let kept = tries::up_to(TRIES_MAX, async |_| {
+        matches!(journal.command(&command).await, Ok(ReplyDoc::Ok { .. })).then_some(())
+    });
+    if kept.await.is_some() {
+        return Ok(());
     }
     log::error("owner_lost", Some(arrived.call.as_str()), "the journal could not be told");
     Err(Reason::JournalUnreachable.into())

@@ -15,15 +15,15 @@ use worker::{Delay, Env};
 
 use crate::credential::App;
 use crate::journal::Handle;
-use crate::log;
 use crate::reply::Failure;
+use crate::{log, tries};
 
 use super::admit::Admitted;
 
 /// How often keeping is tried before it is given up.
-const TRIES_MAX: u32 = 3;
+pub(crate) const TRIES_MAX: u32 = 3;
 /// How often it is looked for, since its caller may hear of it a moment before it is kept.
-const LOOKS_MAX: u32 = 3;
+pub(crate) const LOOKS_MAX: u32 = 3;
 /// The pause between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -62,13 +62,14 @@ async fn keep(admitted: &Admitted, app: &App, owned: dify::Owned<'_>) {
     let (account, name) = (admitted.account.to_string(), owned.to_string());
     let value = Some(app.name.to_string());
     let command = CommandDoc::KeepMemo { account, name, value };
-    for _ in 0..TRIES_MAX {
-        if matches!(admitted.journal.command(&command).await, Ok(ReplyDoc::Ok { .. })) {
-            return;
-        }
+    let kept = tries::up_to(TRIES_MAX, async |_| {
+        matches!(admitted.journal.command(&command).await, Ok(ReplyDoc::Ok { .. })).then_some(())
+    });
+    if kept.await.is_none() {
+        let problem = "whose the work is could not be kept";
+        // The call is settled all the same; its caller cannot ask about it later.
+        log::error("memo_lost", Some(admitted.call.as_str()), problem);
     }
-    // The call is settled all the same; its caller cannot ask about it later.
-    log::error("memo_lost", Some(admitted.call.as_str()), "whose the work is could not be kept");
 }
 
 /// Refuses when a call of this account's to this app has not named it.
@@ -81,14 +82,17 @@ pub(crate) async fn check(
     let journal = Handle::of(env, &caller.journal)?;
     let (account, key) = (caller.account.to_string(), caller.key.to_string());
     let command = CommandDoc::RecallMemo { account, key, name: owned.to_string() };
-    for look in 1..=LOOKS_MAX {
-        match journal.command(&command).await? {
-            ReplyDoc::Memo { value, .. } if value == app.name.as_str() => return Ok(()),
-            ReplyDoc::Unknown if look < LOOKS_MAX => Delay::from(LOOK_AGAIN_AFTER).await,
-            ReplyDoc::Refused(refusal) => return Err(Refusal::from(refusal).into()),
-            ReplyDoc::Memo { .. } | ReplyDoc::Unknown => break,
-            _ => return Err(Reason::Internal.into()),
+    let found = tries::up_to(LOOKS_MAX, async |look| {
+        if look > 1 {
+            Delay::from(LOOK_AGAIN_AFTER).await;
         }
+        let found = journal.command(&command).await;
+        Some(found).filter(|found| !matches!(found, Ok(ReplyDoc::Unknown)))
+    });
+    match found.await.transpose()? {
+        Some(ReplyDoc::Memo { value, .. }) if value == app.name.as_str() => Ok(()),
+        Some(ReplyDoc::Refused(refusal)) => Err(Refusal::from(refusal).into()),
+        Some(ReplyDoc::Memo { .. }) | None => Err(Reason::WorkUnknown.into()),
+        Some(_) => Err(Reason::Internal.into()),
     }
-    Err(Reason::WorkUnknown.into())
 }

@@ -7,12 +7,12 @@ use meter::journal::{Report, Settled};
 use meter::usage::{Observed, Stage, WorkIds};
 use meter::wire::command::{CommandDoc, KeptReplyDoc};
 
-use crate::log;
+use crate::{log, tries};
 
 use super::admit::Admitted;
 
 /// How often a settlement is tried before it is left to the alarm.
-const TRIES_MAX: u32 = 4;
+pub(crate) const TRIES_MAX: u32 = 4;
 
 /// Reports what was read. `None` when the journal could not be told.
 ///
@@ -25,7 +25,7 @@ pub(super) async fn settle(
     let call = admitted.call.to_string();
     let stamped = admitted.stamped;
     let command = CommandDoc::Settle { call: call.clone(), report: report.into(), reply, stamped };
-    for _ in 0..TRIES_MAX {
+    let settled = tries::up_to(TRIES_MAX, async |_| {
         match admitted.journal.command(&command).await {
             Ok(reply) => match reply.settled() {
                 Ok(settled) => return Some(settled),
@@ -33,9 +33,13 @@ pub(super) async fn settle(
             },
             Err(_) => log::warn("settle_retried", Some(&call), "the journal did not answer"),
         }
+        None
+    });
+    let settled = settled.await;
+    if settled.is_none() {
+        log::error("settle_left_to_alarm", Some(&call), "the journal could not be told");
     }
-    log::error("settle_left_to_alarm", Some(&call), "the journal could not be told");
-    None
+    settled
 }
 
 /// Gives a sign of life, with the ids known by now.

@@ -151,3 +151,28 @@ pub(super) fn forget(key: &Hash, secret: &Secret) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_tokens_are_remembered_and_the_oldest_is_forgotten() {
+        let key = |number: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_le_bytes());
+            Hash(key)
+        };
+        let failed = || Slot::Failed { until: UnixMs::new(0), problem: String::new() };
+        let mut tokens = Tokens::default();
+        for number in 0..TOKENS_MAX {
+            tokens.put(key(number), failed());
+            // What comes in its place is not one more.
+            tokens.put(key(number), failed());
+        }
+        assert!(tokens.slots.contains_key(&key(0)));
+        tokens.put(key(TOKENS_MAX), failed());
+        assert!(!tokens.slots.contains_key(&key(0)) && tokens.slots.contains_key(&key(1)));
+        assert_eq!((tokens.slots.len(), tokens.order.len()), (TOKENS_MAX, TOKENS_MAX));
+    }
+}

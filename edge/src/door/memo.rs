@@ -13,10 +13,10 @@ use meter::wire::command::{CommandDoc, ReplyDoc};
 
 use crate::journal::Handle;
 use crate::reply::Failure;
-use crate::{log, platform};
+use crate::{log, platform, tries};
 
 /// How often keeping is tried before it is given up.
-const TRIES_MAX: u32 = 3;
+pub(crate) const TRIES_MAX: u32 = 3;
 /// How old a memo gets before it is written again, so that it outlives its conversation: a day.
 const REFRESH_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -85,11 +85,12 @@ impl Memo {
         let Some(value) = value else { return Ok(()) };
         let (account, name) = (self.account.to_string(), self.name.clone());
         let command = CommandDoc::KeepMemo { account, name, value: Some(value) };
-        for _ in 0..TRIES_MAX {
-            if matches!(journal.command(&command).await, Ok(ReplyDoc::Ok { .. })) {
-                self.is_kept.set(true);
-                return Ok(());
-            }
+        let kept = tries::up_to(TRIES_MAX, async |_| {
+            matches!(journal.command(&command).await, Ok(ReplyDoc::Ok { .. })).then_some(())
+        });
+        if kept.await.is_some() {
+            self.is_kept.set(true);
+            return Ok(());
         }
         log::error("memo_lost", None, &self.name);
         match self.kind {

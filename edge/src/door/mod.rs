@@ -7,7 +7,7 @@
 mod dify;
 mod facade;
 mod guest;
-mod memo;
+pub(crate) mod memo;
 mod openai;
 
 use std::rc::Rc;

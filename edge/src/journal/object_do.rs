@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::{call, log, platform};
 
 /// Most questions to upstream in one run of the alarm.
-const QUESTIONS_MAX: usize = 32;
+pub(super) const QUESTIONS_MAX: usize = 32;
 
 /// One journal.
 #[durable_object(alarm)]

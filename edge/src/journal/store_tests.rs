@@ -8,6 +8,8 @@ mod desk;
 mod registered;
 #[path = "store_tests/owned.rs"]
 mod owned;
+#[path = "store_tests/bounds.rs"]
+mod bounds;
 
 use meter::account::{Account, Overdraft};
 use meter::entry::Hash;

@@ -17,15 +17,15 @@ use super::native::{count, database};
 use crate::journal::store::{KEEP_MS, Store};
 
 /// A journal as its object has it, over a native store.
-struct Office<'a> {
+pub(super) struct Office<'a> {
     connection: &'a Connection,
-    desk: Desk<Store<&'a Connection>>,
+    pub(super) desk: Desk<Store<&'a Connection>>,
     now: UnixMs,
     calls: u64,
 }
 
 impl<'a> Office<'a> {
-    fn open(connection: &'a Connection) -> Self {
+    pub(super) fn open(connection: &'a Connection) -> Self {
         let (store, _) = Store::open(connection, || "e1".to_owned()).unwrap();
         let change = Change {
             upto: 1,
@@ -51,11 +51,11 @@ impl<'a> Office<'a> {
         Self::load(self.connection, self.now, self.calls)
     }
 
-    fn obey(&mut self, command: CommandDoc) -> ReplyDoc {
+    pub(super) fn obey(&mut self, command: CommandDoc) -> ReplyDoc {
         self.desk.obey(command, self.now).unwrap()
     }
 
-    fn admit(&mut self, account: u64, operation: &str) -> String {
+    pub(super) fn admit(&mut self, account: u64, operation: &str) -> String {
         self.calls += 1;
         let call = format!("c{}", self.calls);
         let kind = if operation == "chat" { "bot" } else { "workflow" };
@@ -68,7 +68,7 @@ impl<'a> Office<'a> {
         call
     }
 
-    fn settle(&mut self, call: &str, ids: WorkIdsDoc) {
+    pub(super) fn settle(&mut self, call: &str, ids: WorkIdsDoc) {
         let stage = "completed".to_owned();
         let total_tokens = Some(7);
         let report =
