@@ -21,7 +21,7 @@ pub const NEEDED_EVENTS: [&str; 5] = [
     "conversation.chat.canceled",
     "conversation.chat.requires_action",
 ];
-/// Largest frame that is looked into, in bytes. Larger ones hold audio and are only passed on.
+/// Largest frame of upstream's that is looked into, in bytes. Larger ones hold audio and are only passed on.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// What upstream said in a frame.
@@ -42,10 +42,12 @@ struct Frame<'a> {
     detail: Option<Detail>,
 }
 
+/// A frame of upstream's, unless it is too large to be of use.
+fn frame_down(text: &str) -> Option<(String, Frame<'_>)> {
+    if text.len() > FRAME_BYTES_MAX { None } else { frame(text) }
+}
+
 fn frame(text: &str) -> Option<(String, Frame<'_>)> {
-    if text.len() > FRAME_BYTES_MAX {
-        return None;
-    }
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     let name: String = serde_json::from_str(frame.event_type?.get()).ok()?;
     Some((name, frame))
@@ -53,7 +55,7 @@ fn frame(text: &str) -> Option<(String, Frame<'_>)> {
 
 /// Reads a frame from upstream; `None` when it says nothing of how a chat stands.
 pub fn read_frame(text: &str) -> Option<ChatFrame> {
-    let (name, frame) = frame(text)?;
+    let (name, frame) = frame_down(text)?;
     if !NEEDED_EVENTS.contains(&name.as_str()) {
         return None;
     }
@@ -81,7 +83,8 @@ impl Subscriptions {
     }
 
     /// The caller's frame as it goes up: a list of events gets those added that metering needs.
-    /// `None` when the frame goes up as it came.
+    /// `None` when the frame goes up as it came. However long it is: a list that went up as it is would
+    /// have upstream say nothing of what its work uses.
     pub fn extend(&mut self, text: &str) -> Option<String> {
         let (name, _) = frame(text)?;
         if name != "chat.update" {
@@ -105,7 +108,7 @@ impl Subscriptions {
     /// Whether the caller is to see this frame of upstream's.
     pub fn shows(&self, text: &str) -> bool {
         self.added.is_empty()
-            || frame(text).is_none_or(|(name, _)| !self.added.contains(name.as_str()))
+            || frame_down(text).is_none_or(|(name, _)| !self.added.contains(name.as_str()))
     }
 }
 
@@ -156,5 +159,26 @@ mod tests {
             assert_eq!(subscriptions.extend(update), None, "{update}");
         }
         assert!(subscriptions.shows(r#"{"event_type":"conversation.chat.completed"}"#));
+    }
+
+    fn padded(frame: &str, bytes: usize) -> String {
+        frame.to_owned() + &" ".repeat(bytes - frame.len())
+    }
+
+    #[test]
+    fn a_frame_of_upstreams_is_looked_into_up_to_its_bound() {
+        let frame = r#"{"event_type":"conversation.chat.created","data":{"id":"7501"}}"#;
+        assert!(read_frame(&padded(frame, FRAME_BYTES_MAX)).is_some());
+        assert_eq!(read_frame(&padded(frame, FRAME_BYTES_MAX + 1)), None);
+    }
+
+    /// Otherwise upstream would be told to say nothing of what its work uses.
+    #[test]
+    fn a_restricted_list_is_extended_however_long_its_frame_is() {
+        let update = r#"{"event_type":"chat.update","data":{"event_subscriptions":["error"]}}"#;
+        for bytes in [FRAME_BYTES_MAX, FRAME_BYTES_MAX + 1] {
+            let sent = Subscriptions::new().extend(&padded(update, bytes)).unwrap();
+            assert!(NEEDED_EVENTS.iter().all(|needed| sent.contains(needed)));
+        }
     }
 }
