@@ -81,7 +81,7 @@ pub fn in_form(content_type: &str, body: &[u8]) -> Result<Vec<usize>, Refusal> {
     }
     let mut places = Vec::new();
     let mut at = delimiter.len();
-    for _ in 0..FORM_PARTS_MAX {
+    for parts in 0..=FORM_PARTS_MAX {
         let rest = body.get(at..).unwrap_or_default();
         if let Some(behind) = rest.strip_prefix(b"--") {
             // Nothing is to stand behind the end, so that nobody goes on reading there.
@@ -89,6 +89,9 @@ pub fn in_form(content_type: &str, body: &[u8]) -> Result<Vec<usize>, Refusal> {
                 return Err(invalid("something stands behind the form's end"));
             }
             return if places.is_empty() { Err(invalid("`user` is missing")) } else { Ok(places) };
+        }
+        if parts == FORM_PARTS_MAX {
+            break;
         }
         let part = Part::read(rest, &delimiter)?;
         let content = at.saturating_add(part.content);
@@ -294,8 +297,12 @@ mod tests {
         for content_type in ["", "multipart/form-data", "text/plain; boundary=b"] {
             assert!(in_form(content_type, form(&[(USER_PART, "u")]).as_bytes()).is_err());
         }
-        let body = form(&vec![(USER_PART, "u"); FORM_PARTS_MAX + 1]);
-        assert!(in_form("multipart/form-data; boundary=b", body.as_bytes()).is_err());
+        let parts = |count: usize| {
+            let mut parts = vec![(USER_PART, "u")];
+            parts.resize(count, ("Content-Disposition: form-data; name=\"a\"", "x"));
+            in_form("multipart/form-data; boundary=b", form(&parts).as_bytes()).map(|_| ())
+        };
+        assert!(parts(FORM_PARTS_MAX).is_ok() && parts(FORM_PARTS_MAX + 1).is_err());
         let behind = format!("{}--b\r\n{USER_PART}\r\n\r\nu-9\r\n--b--", form(&[(USER_PART, "u")]));
         assert!(in_form("multipart/form-data; boundary=b", behind.as_bytes()).is_err());
         let cut = form(&[(USER_PART, "u")]);
