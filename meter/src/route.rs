@@ -604,7 +604,9 @@ mod tests {
                 check(method, path, None);
             }
         }
-        check("POST", &format!("/v1/bots/{}", "7".repeat(PATH_BYTES_MAX)), None);
+        let bot = |bytes: usize| format!("/v1/bots/{}", "7".repeat(bytes - "/v1/bots/".len()));
+        assert!(classify("GET", &bot(PATH_BYTES_MAX)).is_some());
+        assert!(classify("GET", &bot(PATH_BYTES_MAX + 1)).is_none());
     }
 
     #[test]

@@ -377,6 +377,13 @@ proptest! {
     }
 }
 
+#[test]
+fn a_decimal_is_looked_at_up_to_its_bound() {
+    let one = |chars: usize| parse_decimal(&format!("{:0>chars$}", 1), 1);
+    assert!(one(DECIMAL_CHARS_MAX).is_ok());
+    assert!(one(DECIMAL_CHARS_MAX + 1).is_err());
+}
+
 /// Whether no other whole amount is nearer to the quotient, and of two as near it is the larger.
 fn is_nearest(nanos: Nanos, numerator: i128, denominator: i128) -> bool {
     let over = numerator - i128::from(nanos.get()) * denominator;

@@ -174,6 +174,8 @@ mod tests {
         assert!(check("key_1", Some(900)).is_err());
         assert!(check("reg_1", None).is_err());
         assert!(check("reg_1", Some(86_400 + 30)).is_err());
-        assert_eq!(check("reg_1", Some(TOKEN_SECONDS_MAX)), Ok(()));
+        let latest = TOKEN_SECONDS_MAX + CLOCK_SKEW_MS / 1_000;
+        assert_eq!(check("reg_1", Some(latest)), Ok(()));
+        assert!(check("reg_1", Some(latest + 1)).is_err());
     }
 }

@@ -148,6 +148,8 @@ fn only_utf_8_is_read_and_the_others_are_told_what_to_do() {
     check(&gb18030, perhaps);
     let large = vec![b'\n'; LIST_BYTES_MAX + 1];
     check(&large, "line 1: `file` is larger than 8388608 bytes");
+    let fits = PriceList::read(&large[1..], Format::Csv).unwrap_err().to_string();
+    assert!(!fits.contains("larger"), "{fits}");
     for text in [rows.clone(), format!("\u{feff}{rows}"), rows.replace('\n', "\r\n")] {
         let list = PriceList::read(text.as_bytes(), Format::Csv).unwrap();
         assert_eq!(list.prices(), 1, "{text:?}");

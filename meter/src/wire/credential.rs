@@ -284,8 +284,13 @@ mod tests {
         let granted = |body: &str| read_granted(200, body.as_bytes(), now);
         let token = granted(r#"{"access_token":"czs_1","expires_in":1764000900}"#).unwrap();
         assert_eq!(token.expires_at, UnixMs::new(1_764_000_900_000));
-        let token = granted(r#"{"access_token":"czs_1","expires_in":18446744073709551615}"#);
-        assert_eq!(token.unwrap().expires_at, now.plus_ms(TOKEN_LIFE_MAX_MS));
+        let latest = now.plus_ms(TOKEN_LIFE_MAX_MS);
+        let token = |seconds: u64| {
+            granted(&format!(r#"{{"access_token":"czs_1","expires_in":{seconds}}}"#)).unwrap()
+        };
+        for seconds in [latest.get() / 1_000, latest.get() / 1_000 + 1, u64::MAX] {
+            assert_eq!(token(seconds).expires_at, latest);
+        }
         assert!(granted(r#"{"access_token":"a b","expires_in":1}"#).is_err());
         let long = |bytes: usize| {
             let token = "x".repeat(bytes);

@@ -12,7 +12,7 @@ use super::desk::{START, account_id};
 use super::native::{count, database};
 use super::owned::Office;
 use crate::journal::object_do::QUESTIONS_MAX;
-use crate::journal::store::{DELETE_ROWS_MAX, Store};
+use crate::journal::store::{DELETE_ROWS_MAX, MAX_SAFE_INTEGER, Store, number};
 
 /// Pulls what is behind `ack`, as much of it as there may be.
 fn pull(office: &mut Office<'_>, ack: u64) -> PullReply {
@@ -90,4 +90,10 @@ fn so_many_rows_are_deleted_at_once_and_the_rest_the_next_time() {
         store.forget_memos(past).unwrap();
         assert_eq!(count(&connection, "memo"), left);
     }
+}
+
+#[test]
+fn a_number_is_stored_up_to_what_a_float_holds_exactly() {
+    let most = MAX_SAFE_INTEGER.unsigned_abs();
+    assert!(number(most).is_ok() && number(most + 1).is_err());
 }
