@@ -16,6 +16,7 @@ pub mod database;
 pub mod signing;
 pub mod https;
 pub mod text;
+mod limited;
 pub mod page;
 pub mod audit;
 

@@ -6,8 +6,8 @@
 //! with them, too.
 //!
 //! # Bounds
-//! A line of JSON has at most [`LINE_BYTES_MAX`], a row of CSV at most [`COLUMNS_MAX`] columns; at most
-//! [`PROBLEMS_MAX`] problems are told, and [`RECORDS_MAX`] records are in memory.
+//! A line of JSON and a row of CSV have at most [`LINE_BYTES_MAX`], the latter at most [`COLUMNS_MAX`]
+//! columns; at most [`PROBLEMS_MAX`] problems are told, and [`RECORDS_MAX`] records are in memory.
 
 use std::io::{BufRead, Read as _};
 
@@ -22,10 +22,11 @@ use sqlx::PgPool;
 use crate::audit::{self, Act, Actor};
 use crate::database::Tx;
 use crate::error::Error;
+use crate::limited::Limited;
 
 use super::record::{RECORDS_MAX, Source, keep};
 
-/// Longest line of JSON, in bytes: a record has about 600.
+/// Longest line of JSON and longest row of CSV, in bytes: a record has about 600.
 pub const LINE_BYTES_MAX: u64 = 64 << 10;
 /// Most columns in a row: the export has about 30.
 pub const COLUMNS_MAX: usize = 200;
@@ -184,6 +185,8 @@ fn parse(text: &str, number: u64) -> Result<Line, Problem> {
 
 /// Rows of CSV under their heading.
 fn rows(file: impl BufRead) -> Result<impl Iterator<Item = Result<Line, Problem>>, Error> {
+    // A quote that is never closed must not become the whole file in memory.
+    let (file, allowance) = Limited::new(file, LINE_BYTES_MAX);
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(file);
     let invalid = |problem: String| Error::Body { field: None, problem };
     let heading = reader.headers().map_err(|error| invalid(csv_problem(&error).problem))?.clone();
@@ -197,11 +200,18 @@ fn rows(file: impl BufRead) -> Result<impl Iterator<Item = Result<Line, Problem>
             _ => return Err(invalid(format!("line 1: the heading has `{needed}` twice"))),
         }
     }
-    Ok(reader.into_records().map(move |row| {
-        let row = row.map_err(|error| csv_problem(&error))?;
-        let number = row.position().map_or(0, csv::Position::line);
-        let record = record(|name| field(&heading, &row, name)).map_err(told(number))?;
-        Ok(Line::Record(Box::new(record)))
+    let mut rows = reader.into_records();
+    let mut is_over = false;
+    Ok(std::iter::from_fn(move || {
+        allowance.renew();
+        let row = if is_over { None } else { rows.next() }?;
+        // Behind what could not even be read nothing can be.
+        is_over = row.as_ref().is_err_and(csv::Error::is_io_error);
+        Some(row.map_err(|error| csv_problem(&error)).and_then(|row| {
+            let number = row.position().map_or(0, csv::Position::line);
+            let record = record(|name| field(&heading, &row, name)).map_err(told(number))?;
+            Ok(Line::Record(Box::new(record)))
+        }))
     }))
 }
 

@@ -7,44 +7,19 @@
 //! A record has at most [`RECORD_BYTES_MAX`] bytes, so that a quote that is never closed does not become
 //! the whole file in memory.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
 use meter::import::row::Table;
 
-use super::{Each, Row, Rows, invalid};
+use super::{Each, RECORD_BYTES_MAX, Row, Rows, invalid};
 use crate::error::Error;
-
-/// Longest record.
-const RECORD_BYTES_MAX: u64 = 4 << 20;
+use crate::limited::Limited;
 
 /// A file for each table.
 pub(super) struct Files(pub(super) BTreeMap<Table, PathBuf>);
-
-/// Reads so many bytes and no more, until it is told that a record has ended.
-struct Limited {
-    file: File,
-    left: Rc<Cell<u64>>,
-}
-
-impl Read for Limited {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left.get();
-        if left == 0 {
-            let problem =
-                format!("a record has more than {RECORD_BYTES_MAX} bytes: is a quote open?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-        }
-        let read = self.file.read(buffer)?;
-        self.left.set(left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX)));
-        Ok(read)
-    }
-}
 
 impl Rows for Files {
     fn each(&mut self, table: Table, each: &mut Each<'_>) -> Result<bool, Error> {
@@ -53,14 +28,13 @@ impl Rows for Files {
         let failed = |problem: &dyn std::fmt::Display| invalid(format!("{name}: {problem}"));
         let file = File::open(path).map_err(|error| failed(&error))?;
         let total = file.metadata().map_err(|error| failed(&error))?.len();
-        let left = Rc::new(Cell::new(RECORD_BYTES_MAX));
-        let limited = Limited { file, left: Rc::clone(&left) };
+        let (limited, allowance) = Limited::new(file, RECORD_BYTES_MAX);
         let mut reader = ReaderBuilder::new().from_reader(limited);
         let places = places(table, &mut reader, &name)?;
         let columns: Vec<_> = places.iter().map(|(column, _)| *column).collect();
         let mut record = ByteRecord::new();
         loop {
-            left.set(RECORD_BYTES_MAX);
+            allowance.renew();
             if !reader.read_byte_record(&mut record).map_err(|error| failed(&error))? {
                 return Ok(true);
             }
@@ -79,7 +53,7 @@ impl Rows for Files {
 /// Where each column of the table stands.
 fn places(
     table: Table,
-    reader: &mut Reader<Limited>,
+    reader: &mut Reader<Limited<File>>,
     name: &str,
 ) -> Result<Vec<(&'static str, usize)>, Error> {
     let heading = reader.byte_headers().map_err(|error| invalid(format!("{name}: {error}")))?;

@@ -27,6 +27,8 @@ pub const ABILITIES_MAX: usize = 200_000;
 pub const OPTIONS_MAX: usize = 10_000;
 /// Log rows in one batch.
 pub const BATCH_ROWS: usize = 5_000;
+/// Longest record of a CSV file, in bytes.
+pub const RECORD_BYTES_MAX: u64 = 4 << 20;
 /// Most problems that are told one by one.
 pub const PROBLEMS_MAX: usize = 20;
 /// What a file of `SQLite`'s begins with (sqlite.org, file format §1.2).
@@ -302,7 +304,20 @@ mod tests {
         for _ in 3..PROBLEMS_MAX {
             problems.add("more".to_owned()).unwrap();
         }
+        // One less than the bound so far; the one that reaches it is the last that is told.
         let told = problems.add("last".to_owned()).unwrap_err().to_string();
         assert!(told.ends_with("last\n  and maybe more"), "{told}");
+    }
+
+    #[test]
+    fn a_table_has_no_more_rows_than_its_bound() {
+        let row = Row { columns: &[], values: &[], place: "users.csv, line 3".to_owned() };
+        for rows_max in [USERS_MAX, ABILITIES_MAX, OPTIONS_MAX] {
+            let (mut kept, mut problems) = (vec![(); rows_max - 1], Problems::default());
+            keep(&mut kept, rows_max, &row, Ok(()), &mut problems).unwrap();
+            let refused = keep(&mut kept, rows_max, &row, Ok(()), &mut problems).unwrap_err();
+            assert!(refused.to_string().contains(&format!("more than {rows_max} rows")));
+            assert_eq!(kept.len(), rows_max);
+        }
     }
 }
