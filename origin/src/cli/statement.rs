@@ -124,14 +124,20 @@ impl StatementCommand {
 impl Make {
     async fn run(self) -> Result<Answer, Error> {
         let pool = database::pool(&self.database.database_url)?;
-        let accounts = if let Some(account) = &self.account {
-            vec![account::find(&pool, account).await?.account_id]
-        } else {
-            statement::holders(&pool).await?
+        let mut accounts = match &self.account {
+            Some(account) => vec![account::find(&pool, account).await?.account_id],
+            None => statement::holders(&pool, None).await?,
         };
         let mut all = Vec::new();
-        for account in &accounts {
-            all.push(statement::close(&pool, account, self.month.as_deref(), Utc::now()).await?);
+        while let Some(last) = accounts.last().cloned() {
+            for account in &accounts {
+                let month = self.month.as_deref();
+                all.push(statement::close(&pool, account, month, Utc::now()).await?);
+            }
+            accounts = match &self.account {
+                Some(_) => Vec::new(),
+                None => statement::holders(&pool, Some(&last)).await?,
+            };
         }
         let lines: Vec<_> = all.iter().filter_map(line).collect();
         let text = if lines.is_empty() {
@@ -257,4 +263,24 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
         return Err(wrong(&"is too large to be a statement"));
     }
     fs::read(file).map_err(|error| wrong(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_too_large_to_be_a_statement_is_not_read() {
+        let path = std::env::temp_dir().join(crate::draw::id("weir_statement_").unwrap());
+        let file = fs::File::create_new(&path).unwrap();
+        // Nothing of it takes room.
+        let read = |bytes: u64| {
+            file.set_len(bytes).unwrap();
+            read(&path).map(|read| u64::try_from(read.len()).unwrap())
+        };
+        let (fits, beyond) = (read(FILE_BYTES_MAX), read(FILE_BYTES_MAX + 1));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(fits.unwrap(), FILE_BYTES_MAX);
+        assert!(beyond.unwrap_err().to_string().contains("too large"));
+    }
 }

@@ -19,7 +19,7 @@ use super::gather;
 use super::month::Month;
 
 /// Most months that are closed in one go: ten years.
-const MONTHS_MAX: u32 = 120;
+pub const MONTHS_MAX: u32 = 120;
 
 /// How far a statement reaches.
 pub(super) struct Reach {

@@ -14,12 +14,12 @@ use sqlx::PgPool;
 
 use crate::error::Error;
 
-pub use close::{Closed, close};
+pub use close::{Closed, MONTHS_MAX, close};
 
 /// Most statements in one list: eight years of an account, or a month of a thousand.
 pub const STATEMENTS_LISTED_MAX: i64 = 1_000;
 
-/// Most accounts whose months are closed in one go.
+/// Most accounts that are read at once to have their months closed.
 pub const HOLDERS_MAX: i64 = 100_000;
 
 /// A statement, without its lines.
@@ -38,10 +38,11 @@ pub struct StatementRow {
     pub hash: String,
 }
 
-/// Everybody who gets statements.
-pub async fn holders(pool: &PgPool) -> Result<Vec<String>, Error> {
-    let query = "SELECT account_id FROM account ORDER BY account_id LIMIT $1";
-    Ok(sqlx::query_scalar(query).bind(HOLDERS_MAX).fetch_all(pool).await?)
+/// The next of those who get statements, behind this account; none when there is no other.
+pub async fn holders(pool: &PgPool, behind: Option<&str>) -> Result<Vec<String>, Error> {
+    let query = "SELECT account_id FROM account WHERE $1::text IS NULL OR account_id > $1
+                 ORDER BY account_id LIMIT $2";
+    Ok(sqlx::query_scalar(query).bind(behind).bind(HOLDERS_MAX).fetch_all(pool).await?)
 }
 
 /// The statements of one account or of all, the newest month first.
