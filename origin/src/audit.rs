@@ -232,6 +232,8 @@ mod tests {
         check("", "cli");
         check(" \n\0 ", "cli");
         check(" li.na ", "li.na");
-        check(&"x".repeat(300), &"x".repeat(NAME_CHARS_MAX));
+        let longest = "名".repeat(NAME_CHARS_MAX);
+        check(&longest, &longest);
+        check(&format!("{longest}x"), &longest);
     }
 }

@@ -133,3 +133,15 @@ pub enum LogFormat {
     /// For machines: one JSON object a line.
     Json,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_has_its_bounds() {
+        let read = |chars: usize| secret(&"s".repeat(chars));
+        assert!(read(SECRET_CHARS_MIN).is_ok() && read(SECRET_CHARS_MAX).is_ok());
+        assert!(read(SECRET_CHARS_MIN - 1).is_err() && read(SECRET_CHARS_MAX + 1).is_err());
+    }
+}

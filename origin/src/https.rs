@@ -135,3 +135,89 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     }
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::pull::edge::PULL_MS_MAX;
+    use crate::{alarm, cli, pull};
+
+    /// Answers every request with so many bytes, or never.
+    async fn server(bytes: Option<usize>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = async move || match bytes {
+            Some(bytes) => "x".repeat(bytes),
+            None => std::future::pending().await,
+        };
+        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+        url
+    }
+
+    async fn ask(url: &str, limits: Limits) -> Result<usize, Failure> {
+        let request = Request::get(url).body(Full::new(Bytes::new())).unwrap();
+        let answer = Https::new(url).unwrap().send(request, limits).await;
+        answer.map(|(_, body)| body.len())
+    }
+
+    /// What each answer may have.
+    const BYTES: [usize; 4] = [
+        pull::edge::CLOCK_BYTES_MAX,
+        meter::wire::pull::PULL_BYTES_MAX,
+        alarm::send::ANSWER_BYTES_MAX,
+        cli::explain::EDGE_BYTES_MAX,
+    ];
+    /// How long each may take.
+    const MS: [u64; 3] = [PULL_MS_MAX, alarm::send::SEND_MS_MAX, cli::explain::EDGE_MS_MAX];
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_bound() {
+        for bytes_max in BYTES {
+            let limits = Limits { ms_max: PULL_MS_MAX, bytes_max };
+            let fits = ask(&server(Some(bytes_max)).await, limits).await;
+            assert_eq!(fits.unwrap(), bytes_max);
+            let beyond = ask(&server(Some(bytes_max + 1)).await, limits).await;
+            assert!(matches!(beyond, Err(Failure::TooLarge(max)) if max == bytes_max));
+        }
+    }
+
+    /// The clock stands, and goes on to what is waited for next: nobody waits here.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for_up_to_its_bound() {
+        let url = server(None).await;
+        for ms_max in MS {
+            let began = Instant::now();
+            let answer = ask(&url, Limits { ms_max, bytes_max: 1 }).await;
+            assert!(matches!(answer, Err(Failure::TooSlow(max)) if max == ms_max), "{answer:?}");
+            let waited = u64::try_from(began.elapsed().as_millis()).unwrap();
+            assert!((ms_max..=ms_max + 1).contains(&waited), "{waited}");
+        }
+    }
+
+    /// A listener that has as many connections waiting as it lets wait: the next one is never made.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_waited_for_up_to_its_bound() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        let mut connect = std::pin::pin!(TcpStream::connect(address));
+        while let Ok(made) = timeout(Duration::from_millis(CONNECT_MS_MAX), connect.as_mut()).await
+        {
+            waiting.push(made.unwrap());
+            assert!(waiting.len() < 8, "as many as are let wait, and no more");
+            connect.set(TcpStream::connect(address));
+        }
+        let began = Instant::now();
+        let limits = Limits { ms_max: 2 * CONNECT_MS_MAX, bytes_max: 1 };
+        let answer = ask(&format!("http://{address}"), limits).await;
+        assert!(matches!(answer, Err(Failure::Unreachable(_))), "{answer:?}");
+        let waited = u64::try_from(began.elapsed().as_millis()).unwrap();
+        assert!((CONNECT_MS_MAX..=CONNECT_MS_MAX + 1).contains(&waited), "{waited}");
+    }
+}

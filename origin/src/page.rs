@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn a_limit_is_within_its_bounds_and_a_cursor_is_read_back_or_refused() {
         assert_eq!(Span::new(None, Some(i64::MAX)).rows_asked(), PAGE_ROWS_MAX + 1);
-        assert_eq!(Span::new(None, Some(0)).rows_asked(), 2);
+        let asked = |limit| Span::new(None, Some(limit)).rows_asked();
+        // One more, to see whether there is another page.
+        assert_eq!(asked(PAGE_ROWS_MAX + 1), asked(PAGE_ROWS_MAX));
+        assert_eq!(asked(PAGE_ROWS_MAX - 1), PAGE_ROWS_MAX);
+        assert_eq!(asked(0), 2);
         assert_eq!(Span::new(Some("7".to_owned()), None).behind_number().unwrap(), Some(7));
         assert!(Span::new(Some("x".to_owned()), None).behind_number().is_err());
     }

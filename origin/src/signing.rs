@@ -232,4 +232,15 @@ mod tests {
         assert!(read(&SigningKeyDoc { d: "AAAA".to_owned(), ..signer.doc() }).is_err());
         assert!(read(&SigningKeyDoc { kid: String::new(), ..signer.doc() }).is_err());
     }
+
+    #[test]
+    fn so_many_further_keys_are_recognised_and_no_more() {
+        let public = Signer::generate().unwrap().public();
+        let recognising = |count: usize| {
+            let keys: Vec<_> = (0..count).map(|_| &public).collect();
+            Signer::generate().unwrap().recognising(&serde_json::to_string(&keys).unwrap())
+        };
+        assert!(recognising(RECOGNISED_MAX).is_ok());
+        assert!(recognising(RECOGNISED_MAX + 1).is_err());
+    }
 }

@@ -34,4 +34,10 @@ mod tests {
         }
         assert!(check("field", "因为", 3).is_ok());
     }
+
+    #[test]
+    fn a_reason_has_its_bound() {
+        assert!(check_reason(&"因".repeat(REASON_CHARS_MAX)).is_ok());
+        assert!(check_reason(&"因".repeat(REASON_CHARS_MAX + 1)).is_err());
+    }
 }

@@ -371,3 +371,14 @@ async fn find_exactly(pool: &PgPool, id: &str) -> Result<(), Error> {
         None => Err(Error::invalid("cursor", "is not one that was handed out")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_its_bound_in_characters() {
+        assert!(check_name("name", &"名".repeat(NAME_CHARS_MAX)).is_ok());
+        assert!(check_name("name", &"名".repeat(NAME_CHARS_MAX + 1)).is_err());
+    }
+}

@@ -117,13 +117,20 @@ mod tests {
         let rest = SettingsChange::default;
         let rate = |rate| SettingsChange { requests_per_minute: Some(To(Some(rate))), ..rest() };
         check(&rate(0), Some("`requests_per_minute` is not between 1 and 1000000"));
-        check(&rate(1_000_001), Some("`requests_per_minute` is not between 1 and 1000000"));
+        check(
+            &rate(REQUESTS_PER_MINUTE_MAX + 1),
+            Some("`requests_per_minute` is not between 1 and 1000000"),
+        );
         let calls = |calls| SettingsChange { concurrent_calls: Some(To(Some(calls))), ..rest() };
-        check(&calls(20_001), Some("`concurrent_calls` is not between 1 and 20000"));
+        check(
+            &calls(CONCURRENT_CALLS_MAX + 1),
+            Some("`concurrent_calls` is not between 1 and 20000"),
+        );
         let budget =
             |nanos| SettingsChange { daily_budget: Some(To(Some(Nanos::new(nanos)))), ..rest() };
         check(&budget(-1), Some("`daily_budget` is negative"));
-        for fine in [rate(1_000_000), calls(1), budget(0), rest()] {
+        let most = [rate(REQUESTS_PER_MINUTE_MAX), calls(CONCURRENT_CALLS_MAX)];
+        for fine in most.into_iter().chain([calls(1), budget(0), rest()]) {
             check(&fine, None);
         }
         let lifted = SettingsChange { requests_per_minute: Some(To(None)), ..rest() };

@@ -279,4 +279,26 @@ mod tests {
         let told = text(&alarm(json!({"count": 1, "findings": [long]})));
         assert!(told.len() <= TEXT_BYTES_MAX && told.ends_with('…'), "{}", told.len());
     }
+
+    #[test]
+    fn an_answer_is_told_up_to_its_bound() {
+        let told = |chars: usize| {
+            let refused = verdict(Form::Weir, 500, "不".repeat(chars).as_bytes()).unwrap_err();
+            refused.matches('不').count()
+        };
+        assert_eq!(told(ANSWER_CHARS_MAX), ANSWER_CHARS_MAX);
+        assert_eq!(told(ANSWER_CHARS_MAX + 1), ANSWER_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_text_is_whole_up_to_its_bound() {
+        let told = |detail: usize| {
+            let finding =
+                json!({"finding": 3, "code": "gap", "seq": 4, "detail": "x".repeat(detail)});
+            text(&alarm(json!({"count": 1, "findings": [finding]})))
+        };
+        let fits = TEXT_BYTES_MAX - told(0).len();
+        assert!(told(fits).len() == TEXT_BYTES_MAX && told(fits).ends_with('x'));
+        assert!(told(fits + 1).len() <= TEXT_BYTES_MAX && told(fits + 1).ends_with('…'));
+    }
 }

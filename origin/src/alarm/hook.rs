@@ -161,4 +161,24 @@ mod tests {
         assert!(parse(None).unwrap().is_empty());
         assert!(parse(Some(" ")).unwrap().is_empty());
     }
+
+    #[test]
+    fn a_webhook_and_their_number_have_their_bounds() {
+        let hook = |url: &str, secret: &str| {
+            format!(r#"{{"url":"{url}","format":"weir","secret":"{secret}"}}"#)
+        };
+        let begins = "http://a/";
+        let url = |bytes: usize| format!("{begins}{}", "x".repeat(bytes - begins.len()));
+        let secret = |bytes: usize| "s".repeat(bytes);
+        let parse = |hook: String| parse(Some(&format!("[{hook}]")));
+        assert!(parse(hook(&url(TEXT_BYTES_MAX), &secret(TEXT_BYTES_MAX))).is_ok());
+        assert!(parse(hook(&url(TEXT_BYTES_MAX + 1), "s")).is_err());
+        assert!(parse(hook("http://a/", &secret(TEXT_BYTES_MAX + 1))).is_err());
+        let many = |count: usize| {
+            let hooks: Vec<_> = (0..count).map(|n| hook(&format!("http://h{n}/"), "s")).collect();
+            parse(hooks.join(","))
+        };
+        assert_eq!(many(HOOKS_MAX).unwrap().len(), HOOKS_MAX);
+        assert!(many(HOOKS_MAX + 1).is_err());
+    }
 }

@@ -37,7 +37,7 @@ pub const WAIT_MS_MIN: u64 = 5_000;
 /// The longest wait.
 pub const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Most alarms that become deliveries in one look.
-const ALARMS_MAX: i64 = 1_000;
+pub const ALARMS_MAX: i64 = 1_000;
 
 /// What one look came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -232,6 +232,8 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_its_bound() {
         assert_eq!([1, 2, 4].map(wait_ms), [5_000, 10_000, 40_000]);
+        // It would be 85 minutes.
         assert_eq!([11, 40, u32::MAX].map(wait_ms), [WAIT_MS_MAX; 3]);
+        assert!(wait_ms(10) < WAIT_MS_MAX);
     }
 }

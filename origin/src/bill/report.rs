@@ -39,7 +39,7 @@ pub const CHARGES_MAX: usize = 1_000_000;
 /// Most differences of a kind that are listed.
 pub const LISTED_MAX: usize = 200;
 /// Rows that are read at once.
-const ROWS_MAX: i64 = 10_000;
+pub const ROWS_MAX: i64 = 10_000;
 
 /// The bill and the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -360,8 +360,13 @@ impl Ours {
     }
 }
 
-fn too_many(what: &str, max: usize) -> Error {
-    Error::invalid("from", format!("names days with more than {max} {what}: ask for fewer days"))
+/// Refuses days of which there is more than fits in memory.
+fn check_count(what: &str, count: usize, max: usize) -> Result<(), Error> {
+    if count <= max {
+        return Ok(());
+    }
+    let problem = format!("names days with more than {max} {what}: ask for fewer days");
+    Err(Error::invalid("from", problem))
 }
 
 async fn calls(
@@ -432,9 +437,7 @@ async fn calls(
                 finished_at: row.finished_at,
             });
         }
-        if calls.len() > CALLS_MAX {
-            return Err(too_many("calls", CALLS_MAX));
-        }
+        check_count("calls", calls.len(), CALLS_MAX)?;
     }
 }
 
@@ -479,9 +482,7 @@ async fn charges(
                 consumed_at: row.consumed_at,
             });
         }
-        if charges.len() > CHARGES_MAX {
-            return Err(too_many("charges", CHARGES_MAX));
-        }
+        check_count("charges", charges.len(), CHARGES_MAX)?;
     }
 }
 
@@ -495,5 +496,18 @@ const fn entity_kind(kind: Option<u64>) -> &'static str {
         Some(5) => "model",
         Some(6) => "voice",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_compared_at_once_than_fits() {
+        for max in [CALLS_MAX, CHARGES_MAX] {
+            assert!(check_count("calls", max, max).is_ok());
+            assert!(check_count("calls", max + 1, max).is_err());
+        }
     }
 }

@@ -21,8 +21,10 @@ use crate::read::explain::{self, Explanation, Finished, OrderTold};
 
 use super::Answer;
 
-/// How much of the edge's answer is waited for; one call's explanation has a kilobyte.
-const EDGE_LIMITS: Limits = Limits { ms_max: 10_000, bytes_max: 64 << 10 };
+/// Longest wait for the edge's answer.
+pub(crate) const EDGE_MS_MAX: u64 = 10_000;
+/// Largest answer of the edge's; one call's explanation has a kilobyte.
+pub(crate) const EDGE_BYTES_MAX: usize = 64 << 10;
 
 /// `weir explain`
 #[derive(Args)]
@@ -70,7 +72,8 @@ async fn ask_edge(url: &str, key: &str, call: &CallId) -> Result<Answer, Error> 
         .body(Full::new(Bytes::new()))
         // A key with a line break in it cannot stand in a header.
         .map_err(|_| Error::invalid("key", "is not a key"))?;
-    let (status, body) = https.send(request, EDGE_LIMITS).await?;
+    let (status, body) =
+        https.send(request, Limits { ms_max: EDGE_MS_MAX, bytes_max: EDGE_BYTES_MAX }).await?;
     if status == StatusCode::NOT_FOUND {
         return Err(Error::CallUnknown(call.to_string()));
     }

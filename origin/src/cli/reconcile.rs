@@ -21,7 +21,7 @@ use super::Answer;
 use super::answer::table;
 
 /// Most pages that are pulled of one journal: ten million calls.
-const PAGES_MAX: usize = 10_000;
+pub(crate) const PAGES_MAX: usize = 10_000;
 /// The exit code when a journal could not be pulled.
 const FAILED: u8 = 1;
 /// The exit code when findings are open.

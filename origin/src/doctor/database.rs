@@ -97,16 +97,17 @@ async fn reach(pool: &PgPool) -> Result<Vec<Check>, Error> {
         let todo = format!("use a release from {first} to {last}, which Weir is tested on");
         Check::wrong("database", format!("it is Postgres {}", row.name), todo)
     };
-    Ok(vec![version, skew("database clock", clock::unix_ms(row.at).get())])
+    Ok(vec![version, skew(clock::now().get(), clock::unix_ms(row.at).get())])
 }
 
 /// How far another clock is from ours.
-fn skew(of: &'static str, theirs_ms: u64) -> Check {
-    let apart = clock::now().get().abs_diff(theirs_ms);
+fn skew(ours_ms: u64, theirs_ms: u64) -> Check {
+    const OF: &str = "database clock";
+    let apart = ours_ms.abs_diff(theirs_ms);
     if apart <= SKEW_MS_MAX {
-        return Check::ok(of, format!("{apart} ms apart from ours"));
+        return Check::ok(OF, format!("{apart} ms apart from ours"));
     }
-    Check::wrong(of, format!("{apart} ms apart from ours"), "synchronise both clocks, by NTP")
+    Check::wrong(OF, format!("{apart} ms apart from ours"), "synchronise both clocks, by NTP")
 }
 
 /// Whether every migration of this program was done, and no other.
@@ -220,4 +221,22 @@ fn stopped(journals: &[JournalHealth]) -> Check {
     }
     let todo = "see `weir journal list`, and docs/reconciling.md";
     Check::wrong(OF, format!("stopped: {}", stopped.join(", ")), todo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_clocks_are_apart_up_to_a_bound() {
+        let now = 1_764_000_000_000;
+        for (theirs, is_well) in [
+            (now + SKEW_MS_MAX, true),
+            (now - SKEW_MS_MAX, true),
+            (now + SKEW_MS_MAX + 1, false),
+            (now - SKEW_MS_MAX - 1, false),
+        ] {
+            assert_eq!(skew(now, theirs).todo.is_none(), is_well);
+        }
+    }
 }

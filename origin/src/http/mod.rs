@@ -28,7 +28,7 @@ mod origin;
 mod parameters;
 mod path;
 mod prices;
-mod reconcile;
+pub(crate) mod reconcile;
 mod reports;
 mod session;
 mod usage;

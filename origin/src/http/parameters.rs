@@ -119,6 +119,13 @@ mod tests {
     fn what_is_left_over_is_refused() {
         assert!(parameters(&[("limt", "1")]).end().is_err());
         assert!(parameters(&[]).end().is_ok());
-        assert!(Parameters::new(vec![(String::new(), String::new()); 21]).is_err());
+        let some = |count: usize| Parameters::new(vec![(String::new(), String::new()); count]);
+        assert!(some(PARAMETERS_MAX).is_ok() && some(PARAMETERS_MAX + 1).is_err());
+    }
+
+    #[test]
+    fn a_value_has_its_bound() {
+        let read = |bytes: usize| parameters(&[("q", &"x".repeat(bytes))]).text("q");
+        assert!(read(VALUE_BYTES_MAX).is_ok() && read(VALUE_BYTES_MAX + 1).is_err());
     }
 }

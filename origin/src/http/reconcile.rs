@@ -25,7 +25,7 @@ use super::parameters::Parameters;
 use super::{Pairs, Site};
 
 /// Most pages of one journal that a request pulls: ten thousand calls.
-const PAGES_MAX: usize = 10;
+pub(crate) const PAGES_MAX: usize = 10;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::new().routes(routes!(read, run))

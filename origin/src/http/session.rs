@@ -206,3 +206,47 @@ async fn current(viewer: Viewer) -> Json<Current> {
         Viewer::Account(account) => Current::Caller { account },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::health::Process;
+
+    /// A site whose database is away: nobody gets as far as that here.
+    fn site() -> Site {
+        let signer = Arc::new(crate::signing::Signer::generate().unwrap());
+        let edge = crate::pull::edge::Edge::new("http://127.0.0.1:9", signer.clone()).unwrap();
+        let process = Process { began: std::time::Instant::now(), interval_ms: 10_000 };
+        let pool = crate::database::pool("postgres://127.0.0.1:9/none").unwrap();
+        Site::new(pool, signer, None, process, edge.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_passwords_are_looked_at_at_once_and_the_next_one_waits_up_to_a_bound() {
+        let site = site();
+        assert_eq!(site.logins.available_permits(), LOGINS_AT_ONCE_MAX);
+        let turns = u32::try_from(LOGINS_AT_ONCE_MAX).unwrap();
+        let turns = site.logins.acquire_many(turns).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let refused = begin(&site, "li".to_owned(), "a password".to_owned()).await;
+        assert!(matches!(refused.err(), Some(Error::TooManyAttempts { .. })));
+        let waited = u64::try_from(began.elapsed().as_millis()).unwrap();
+        assert!((TURN_MS_MAX..=TURN_MS_MAX + 1).contains(&waited), "{waited}");
+        drop(turns);
+        let away = begin(&site, "li".to_owned(), "a password".to_owned()).await.err();
+        assert!(matches!(away, Some(Error::Database(_))), "its turn has come: {away:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_and_a_password_are_looked_at_up_to_their_bound() {
+        let site = site();
+        let login = async |user: usize, password: usize| {
+            begin(&site, "u".repeat(user), "p".repeat(password)).await.err()
+        };
+        let longest = LOGIN_BYTES_MAX;
+        assert!(matches!(login(longest, longest).await, Some(Error::Database(_))));
+        for (user, password) in [(longest + 1, 1), (1, longest + 1)] {
+            assert!(matches!(login(user, password).await, Some(Error::Invalid { .. })));
+        }
+    }
+}

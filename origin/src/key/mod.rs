@@ -305,3 +305,15 @@ pub async fn list(
     .await?;
     Ok(Page::of(rows, span, |row| row.api_key_id.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_has_its_bound_in_days() {
+        let ends = |days: u64| expiry(UnixMs::new(0), Some(days));
+        assert_eq!(ends(EXPIRES_DAYS_MAX).unwrap(), Some(UnixMs::new(EXPIRES_DAYS_MAX * DAY_MS)));
+        assert!(ends(EXPIRES_DAYS_MAX + 1).is_err() && ends(0).is_err());
+    }
+}

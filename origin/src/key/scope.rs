@@ -160,4 +160,16 @@ mod tests {
         let key = Signer::generate().unwrap().issue(claims, UnixMs::new(0), None).unwrap();
         assert!(key.len() <= KEY_BYTES_MAX, "{} bytes", key.len());
     }
+
+    #[test]
+    fn a_list_of_subjects_has_its_bounds() {
+        let subjects =
+            |list: Vec<String>| Scope { subjects: Some(list), ..Scope::default() }.check();
+        assert!(subjects(vec!["7".repeat(100); SUBJECTS_BYTES_MAX / 100]).is_ok());
+        let mut beyond = vec!["7".repeat(100); SUBJECTS_BYTES_MAX / 100];
+        beyond.push("7".to_owned());
+        assert!(subjects(beyond).is_err());
+        assert!(subjects(vec!["7".to_owned(); NAMED_MAX]).is_ok());
+        assert!(subjects(vec!["7".to_owned(); NAMED_MAX + 1]).is_err());
+    }
 }

@@ -171,3 +171,30 @@ pub async fn give(pool: &PgPool, new: &NewCredit) -> Result<CreditRow, Error> {
     }
     Ok(row)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Via;
+
+    #[test]
+    fn an_amount_and_a_reference_have_their_bounds() {
+        let check = |nanos: i64, reference: usize| {
+            let credit = NewCredit {
+                account: "acc_1".to_owned(),
+                kind: CreditKind::Adjustment,
+                amount: Nanos::new(nanos),
+                reason: "a test".to_owned(),
+                reference: Some("r".repeat(reference)),
+                actor: Actor::new("test", Via::Cli),
+            };
+            credit.check()
+        };
+        for amount in [CREDIT_MAX.get(), CREDIT_MIN.get()] {
+            assert!(check(amount, REFERENCE_CHARS_MAX).is_ok());
+        }
+        assert!(check(CREDIT_MAX.get() + 1, 1).is_err());
+        assert!(check(CREDIT_MIN.get() - 1, 1).is_err());
+        assert!(check(1, REFERENCE_CHARS_MAX + 1).is_err());
+    }
+}

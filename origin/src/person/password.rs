@@ -83,8 +83,9 @@ mod tests {
 
     #[test]
     fn a_password_that_is_too_short_or_too_long_is_refused() {
-        assert!(Hashed::of("elevenchars").is_err());
-        assert!(Hashed::of(&"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
+        let of = |chars: usize| Hashed::of(&"x".repeat(chars));
+        assert!(of(PASSWORD_CHARS_MIN - 1).is_err() && of(PASSWORD_BYTES_MAX + 1).is_err());
+        assert!(of(PASSWORD_CHARS_MIN).is_ok() && of(PASSWORD_BYTES_MAX).is_ok());
         assert!(Hashed::of(&draw().unwrap()).is_ok());
     }
 }

@@ -150,3 +150,16 @@ pub async fn end(pool: &PgPool, hash: TokenHash, actor: &Actor) -> Result<(), Er
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_looked_at_up_to_its_bound() {
+        let token =
+            |chars: usize| format!("{TOKEN_PREFIX}{}", "x".repeat(chars - TOKEN_PREFIX.len()));
+        assert!(TokenHash::of(&token(TOKEN_CHARS_MAX)).is_some());
+        assert!(TokenHash::of(&token(TOKEN_CHARS_MAX + 1)).is_none());
+    }
+}

@@ -86,4 +86,11 @@ mod tests {
         check("2999-01-01", Tz::UTC, "`from` is after 2100");
         assert!(zone("Mars/Olympus").is_err());
     }
+
+    #[test]
+    fn no_year_is_later_than_the_latest() {
+        check(&format!("{YEAR_MAX}-01-01"), Tz::UTC, &format!("{YEAR_MAX}-01-01T00:00:00.000Z"));
+        let beyond = format!("{YEAR_MAX}-01-01T00:00:01Z");
+        check(&beyond, Tz::UTC, &format!("`from` is after {YEAR_MAX}"));
+    }
 }

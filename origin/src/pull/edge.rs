@@ -34,7 +34,7 @@ use crate::signing::Signer;
 /// Longest pull, from connecting to the last byte: a megabyte from the other side of the world.
 pub const PULL_MS_MAX: u64 = 30_000;
 /// Largest answer to the question for the time.
-const CLOCK_BYTES_MAX: usize = 1 << 20;
+pub const CLOCK_BYTES_MAX: usize = 1 << 20;
 /// Characters of a refusal's body that are told to the operator.
 const DETAIL_CHARS_MAX: usize = 200;
 

@@ -133,9 +133,14 @@ async fn prepare(
     Ok((journal, request))
 }
 
+/// As much of an error as is kept.
+fn cut(error: &str) -> String {
+    error.chars().take(ERROR_CHARS_MAX).collect()
+}
+
 /// Keeps the error where health looks for it. When the database itself is away, the log has it.
 async fn note_error(pool: &PgPool, name: &JournalName, error: &str) {
-    let text: String = error.chars().take(ERROR_CHARS_MAX).collect();
+    let text = cut(error);
     let noted = sqlx::query!(
         "UPDATE journal SET last_error = $2, last_error_at = now() WHERE journal_id = $1",
         name.as_str(),
@@ -145,5 +150,19 @@ async fn note_error(pool: &PgPool, name: &JournalName, error: &str) {
     .await;
     if let Err(error) = noted {
         error!(journal = name.as_str(), %error, "the failed pull could not be noted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_kept_up_to_its_bound() {
+        let kept = |chars: usize| cut(&"错".repeat(chars)).chars().count();
+        assert_eq!(
+            (kept(ERROR_CHARS_MAX), kept(ERROR_CHARS_MAX + 1)),
+            (ERROR_CHARS_MAX, ERROR_CHARS_MAX)
+        );
     }
 }

@@ -180,6 +180,7 @@ mod tests {
     fn the_wait_doubles_up_to_its_bound() {
         assert_eq!(backoff_ms(10_000, 1), 10_000);
         assert_eq!(backoff_ms(10_000, 2), 20_000);
+        // It would be 80 seconds.
         assert_eq!(backoff_ms(10_000, 4), BACKOFF_MS_MAX);
         assert_eq!(backoff_ms(10_000, u32::MAX), BACKOFF_MS_MAX);
         assert_eq!(backoff_ms(120_000, 3), 120_000);

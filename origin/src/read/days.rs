@@ -211,4 +211,30 @@ mod tests {
         assert_eq!(days.last.to_string(), "2025-11-22");
         assert_eq!(days.dates().count(), 30);
     }
+
+    #[test]
+    fn a_stretch_has_its_bound_in_days() {
+        let last = NaiveDate::from_ymd_opt(2025, 11, 21).unwrap();
+        let read = |count: i64| {
+            let first = (last - Duration::days(count - 1)).to_string();
+            Days::read(Some(&first), Some(&last.to_string()), None, now())
+        };
+        assert_eq!(read(DAYS_MAX).unwrap().dates().count(), usize::try_from(DAYS_MAX).unwrap());
+        assert!(read(DAYS_MAX + 1).is_err());
+    }
+
+    /// A day that was skipped whole is the latest beginning that there is.
+    #[test]
+    fn the_latest_beginning_of_a_day_is_within_the_bound() {
+        let begins = |day, zone: Tz| {
+            let day = NaiveDate::parse_from_str(day, "%Y-%m-%d").unwrap();
+            let latest = day.and_hms_opt(0, 0, 0).unwrap()
+                + Duration::minutes(i64::from(LATE_QUARTERS_MAX) * 15);
+            let begins = beginning(day, zone).unwrap().with_timezone(&zone).naive_local();
+            assert!(begins < latest, "{begins}");
+            begins.to_string()
+        };
+        assert_eq!(begins("2011-12-30", Tz::Pacific__Apia), "2011-12-31 00:00:00");
+        assert_eq!(begins("2018-11-04", Tz::America__Sao_Paulo), "2018-11-04 01:00:00");
+    }
 }

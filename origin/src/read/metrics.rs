@@ -187,3 +187,19 @@ async fn money(registry: &mut Registry, pool: &PgPool) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+
+    use meter::reconcile::Code;
+
+    use super::*;
+
+    /// A finding is open, explained or resolved.
+    const STATES: usize = 3;
+
+    #[test]
+    fn the_rules_know_fewer_codes_than_are_told_apart() {
+        assert!(Code::ALL.len() * STATES <= usize::try_from(CODES_MAX).unwrap());
+    }
+}

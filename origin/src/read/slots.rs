@@ -156,4 +156,15 @@ mod tests {
         let refused = Slots::hours(&days("2025-01-01", "2025-02-01", "UTC")).unwrap_err();
         assert_eq!(refused.to_string(), "`by` sums up at most 31 days by hour, not 32");
     }
+
+    #[test]
+    fn so_many_days_are_summed_up_by_hour_and_no_more() {
+        let last = chrono::NaiveDate::from_ymd_opt(2025, 11, 30).unwrap();
+        let hours = |count: usize| {
+            let first = last - TimeDelta::days(i64::try_from(count).unwrap() - 1);
+            Slots::hours(&days(&first.to_string(), &last.to_string(), "UTC"))
+        };
+        assert_eq!(hours(HOURS_DAYS_MAX).unwrap().edges.len(), HOURS_DAYS_MAX * 24 + 1);
+        assert!(hours(HOURS_DAYS_MAX + 1).is_err());
+    }
 }

@@ -27,7 +27,7 @@ use crate::key::{self, NewRow};
 pub use public_key::PublicKey;
 
 /// Longest app id and key name, in bytes.
-const NAME_BYTES_MAX: usize = 256;
+pub const NAME_BYTES_MAX: usize = 256;
 
 /// A key to be registered.
 #[derive(Debug)]

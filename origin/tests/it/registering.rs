@@ -11,7 +11,7 @@ use origin::registered::{self, NewRegistered, PublicKey, Registered};
 use crate::facts::cost;
 use crate::tester::{Tester, actor};
 
-const PEM: &str = "\
+pub(crate) const PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAwYPhStqzR70WzGsNCy9x
 mq4g2pbZoAm72pAWLC4nyZ3ZnhIeScwlj84HEy0Vc6uj5QEFgYLaHYHHbgymnS7J

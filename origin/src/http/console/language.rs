@@ -127,4 +127,12 @@ mod tests {
         assert_eq!(language("a=b; weir_language=zh", "en"), Language::Chinese);
         assert_eq!(language("weir_language=xx", "en"), Language::English);
     }
+
+    #[test]
+    fn an_address_is_gone_back_to_up_to_its_bound() {
+        let address = |bytes: usize| format!("{HOME}?{}", "x".repeat(bytes - HOME.len() - 1));
+        let longest = address(BACK_BYTES_MAX);
+        assert_eq!(inside(Some(&longest)), longest);
+        assert_eq!(inside(Some(&address(BACK_BYTES_MAX + 1))), HOME);
+    }
 }

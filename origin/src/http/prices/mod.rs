@@ -94,6 +94,18 @@ fn when_of(parameters: &mut Parameters) -> Result<When, Error> {
     when(from.as_deref(), tz.as_deref(), if_version, parameters.text("reason")?)
 }
 
+/// Refuses to charge more calls again than one request should wait for.
+fn check_trial(calls: i64) -> Result<(), Error> {
+    if calls <= TRIAL_CALLS_MAX {
+        return Ok(());
+    }
+    let problem = format!(
+        "and `to` have {calls} calls between them, {TRIAL_CALLS_MAX} are allowed here: use the \
+         command line"
+    );
+    Err(Error::invalid("from", problem))
+}
+
 /// Charges the calls of some days again, by a book that was not made.
 async fn tried(
     site: &Site,
@@ -104,14 +116,18 @@ async fn tried(
 ) -> Result<TrialTold, Error> {
     let days = days(from, to, zone(tz)?, Utc::now())?;
     let mut trial = Trial::begin(&site.pool, days, proposed).await?;
-    if trial.total > TRIAL_CALLS_MAX {
-        let problem = format!(
-            "and `to` have {} calls between them, {TRIAL_CALLS_MAX} are allowed here: use the \
-             command line",
-            trial.total
-        );
-        return Err(Error::invalid("from", problem));
-    }
+    check_trial(trial.total)?;
     while trial.step(&site.pool).await? {}
     trial.told()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_calls_are_tried_in_one_request_and_no_more() {
+        assert!(check_trial(TRIAL_CALLS_MAX).is_ok());
+        assert!(check_trial(TRIAL_CALLS_MAX + 1).is_err());
+    }
 }

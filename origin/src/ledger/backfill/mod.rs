@@ -296,3 +296,27 @@ async fn locked_instead(pool: &PgPool, looked: Tx) -> Result<Tx, Error> {
     lock_journals(&mut tx).await?;
     Ok(tx)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_differences_are_kept_by_name_and_all_are_counted() {
+        let difference = Difference {
+            account: "acc_1".to_owned(),
+            hour: None,
+            of: "balance".to_owned(),
+            field: "spent_nanos".to_owned(),
+            stands: 1,
+            should: 2,
+        };
+        let mut progress =
+            Progress { entries: 0, total: 0, differences: Vec::new(), differing: 0, ended: false };
+        progress.found(vec![difference.clone(); LISTED_MAX]).unwrap();
+        assert_eq!(progress.differences.len(), LISTED_MAX);
+        progress.found(vec![difference]).unwrap();
+        assert_eq!(progress.differences.len(), LISTED_MAX);
+        assert_eq!(progress.differing, i64::try_from(LISTED_MAX).unwrap() + 1);
+    }
+}

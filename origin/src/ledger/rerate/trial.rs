@@ -226,11 +226,8 @@ impl Trial {
             let account = self.accounts.entry(facts.account.to_string()).or_default();
             account.add(facts.amount, amount)?;
             let subject = &facts.asked.subject;
-            let mut key = (subject.kind.name().to_owned(), subject.id.to_string());
-            if self.subjects.len() >= SUBJECTS_MAX && !self.subjects.contains_key(&key) {
-                key = (OTHERS.0.to_owned(), OTHERS.1.to_owned());
-            }
-            self.subjects.entry(key).or_default().add(facts.amount, amount)?;
+            let key = (subject.kind.name().to_owned(), subject.id.to_string());
+            of_subject(&mut self.subjects, key).add(facts.amount, amount)?;
         }
         self.entries = self.entries.saturating_add(i64::try_from(page.len())?);
         let Some(last) = page.last() else { return Ok(false) };
@@ -264,6 +261,17 @@ impl Trial {
     }
 }
 
+/// The sums of a subject, or of all others once there are too many to be told one by one.
+fn of_subject(
+    subjects: &mut BTreeMap<(String, String), Sums>,
+    mut key: (String, String),
+) -> &mut Sums {
+    if subjects.len() >= SUBJECTS_MAX && !subjects.contains_key(&key) {
+        key = (OTHERS.0.to_owned(), OTHERS.1.to_owned());
+    }
+    subjects.entry(key).or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeZone as _;
@@ -283,5 +291,23 @@ mod tests {
         for (from, to) in [(Some("2026-01-01"), None), (None, Some("2026-01-01"))] {
             assert!(days(from, to, Tz::UTC, now).is_err());
         }
+    }
+
+    #[test]
+    fn so_many_subjects_are_told_one_by_one_and_the_others_together() {
+        let mut subjects = BTreeMap::new();
+        let key = |number: usize| ("bot".to_owned(), number.to_string());
+        let one = |subjects: &mut BTreeMap<_, _>, number| {
+            of_subject(subjects, key(number)).add(Nanos::new(1), Some(Nanos::new(1))).unwrap();
+        };
+        for number in 0..SUBJECTS_MAX {
+            one(&mut subjects, number);
+        }
+        for number in [SUBJECTS_MAX, SUBJECTS_MAX + 1, 0] {
+            one(&mut subjects, number);
+        }
+        let others = (OTHERS.0.to_owned(), OTHERS.1.to_owned());
+        assert_eq!(subjects.len(), SUBJECTS_MAX + 1);
+        assert_eq!((subjects[&others].calls, subjects[&key(0)].calls), (2, 2));
     }
 }

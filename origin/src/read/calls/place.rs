@@ -55,11 +55,26 @@ mod tests {
             "",
             "AAAA",
             "!",
-            &"A".repeat(101),
+            &"A".repeat(CURSOR_CHARS_MAX + 1),
             "OTk5OTk5OTk5OTk5OTk5OTk5OTk5LjE",
             "LTk5OTk5OTk5OTk5OTk5OS4x",
         ] {
             assert!(Place::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_longest_cursor_that_is_looked_at_is_longer_than_any() {
+        let finished_at = DateTime::from_timestamp_millis(253_402_300_799_999).unwrap();
+        let furthest = Place { finished_at, entry_id: i64::MAX };
+        assert!(furthest.text().len() <= CURSOR_CHARS_MAX);
+        assert_eq!(Place::parse(&furthest.text()).unwrap(), furthest);
+        let padded = format!("1763700000123.{:0>60}", 42);
+        let padded = Base64UrlUnpadded::encode_string(padded.as_bytes());
+        assert!(padded.len() <= CURSOR_CHARS_MAX && Place::parse(&padded).is_ok());
+        let padded = format!("1763700000123.{:0>62}", 42);
+        let padded = Base64UrlUnpadded::encode_string(padded.as_bytes());
+        // No text in this encoding has one character more than the bound.
+        assert!(padded.len() == CURSOR_CHARS_MAX + 2 && Place::parse(&padded).is_err());
     }
 }
