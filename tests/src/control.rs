@@ -8,7 +8,7 @@
 //! | DELETE `/_standin/subjects/{id}` | back to the default behaviour |
 //! | POST `/_standin/subjects/{id}/release` | opens the next gate of its replies: `{"releases":n}` |
 //! | GET `/_standin/subjects/{id}/held?at_least=1&within_ms=10000` | waits until so many replies are held: `{"held":n}`, 408 if it does not come to that |
-//! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint; `token_seconds_max` cuts its tokens short, `held` keeps requests for them waiting |
+//! | PUT `/_standin/oauth/apps/{app_id}` | registers `{"kid","public_key_pem"}` for the token endpoint; `token_seconds_max` cuts its tokens short, `answer_bytes_min` fills its answers up, `held` keeps requests for them waiting |
 //! | POST `/_standin/oauth/apps/{app_id}/release` | lets requests for tokens go that were held |
 //! | POST `/_standin/oauth/revoke` | makes every token given out so far invalid |
 //! | PUT, DELETE `/_standin/callbacks` | has each charge told as a `benefit.usage` callback ([`Subscription`]), or ends that |
@@ -126,6 +126,8 @@ struct Registration {
     public_key_pem: String,
     token_seconds_max: Option<i64>,
     #[serde(default)]
+    answer_bytes_min: usize,
+    #[serde(default)]
     held: bool,
 }
 
@@ -137,9 +139,9 @@ async fn register(
     let Ok(key) = RsaPublicKey::from_public_key_pem(&registration.public_key_pem) else {
         return refused(StatusCode::BAD_REQUEST, "public_key_pem is not an RSA key in PEM");
     };
-    let Registration { kid: key_id, token_seconds_max, held, .. } = registration;
+    let Registration { kid: key_id, token_seconds_max, answer_bytes_min, held, .. } = registration;
     let gate = watch::Sender::new(if held { Gate::Shut } else { Gate::Open });
-    let app = App { key_id, key, token_seconds_max, gate };
+    let app = App { key_id, key, token_seconds_max, answer_bytes_min, gate };
     if upstream.change(|world| world.tokens.register(app_id, app)) {
         StatusCode::NO_CONTENT.into_response()
     } else {

@@ -1,5 +1,7 @@
 //! What goes upstream in place of the caller's key.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,6 +13,10 @@ use crate::tester::{Tester, until};
 /// What a run costs here, so that what is held tells how many run.
 const PRICE_NANOS: i64 = 1_000_000;
 const WORKFLOW: &str = "7480000000000000901";
+
+/// The largest answer with a token that the edge reads, and how long it waits for one.
+const ANSWER_BYTES_MAX: usize = 16 << 10;
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A stack whose upstream credential is an OAuth app.
 struct Story {
@@ -218,4 +224,30 @@ async fn an_account_names_its_credential_and_is_asked_about_under_it() {
     for secret in ["czs_", "pat_standin", "PRIVATE KEY", "eyJhbGciOiJSUzI1NiI"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
+}
+
+/// An answer that is larger than any token's is none, and a token that does not come is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_read_and_waited_for_up_to_its_bounds() {
+    let story = Story::begin();
+    let unavailable = (503, 5000, Some("credential_unavailable".to_owned()));
+    let tester = Tester::on(&story.stack, "bounds");
+    let large = json!({"answer_bytes_min": ANSWER_BYTES_MAX + 1});
+    story.register("app-1", "kid-1", &story.keys[0], large).await;
+    assert_eq!(run(&tester, WORKFLOW).await, unavailable);
+    story.register("app-1", "kid-1", &story.keys[0], json!({"held": true})).await;
+    // The failure stands for a second.
+    let waited = until("upstream to be asked again", async || {
+        let began = Instant::now();
+        assert_eq!(run(&tester, WORKFLOW).await, unavailable);
+        Some(began.elapsed()).filter(|waited| *waited > Duration::from_secs(1))
+    });
+    let waited = waited.await;
+    assert!((WAIT_MAX..2 * WAIT_MAX).contains(&waited), "{waited:?}");
+    let fits = json!({"answer_bytes_min": ANSWER_BYTES_MAX});
+    story.register("app-1", "kid-1", &story.keys[0], fits).await;
+    until("upstream to be asked again", async || {
+        (run(&tester, WORKFLOW).await == DONE).then_some(())
+    })
+    .await;
 }

@@ -39,6 +39,7 @@ mod revocation; // how soon a key is good no more
 mod refusals; // who is not let in, and what is not let through
 mod hostile; // requests that are not what they should be
 mod attacks; // connections that mean harm
+mod bounds; // what is as large as it may be, and one more
 mod secrets; // that are written nowhere
 mod crashes; // processes that die
 mod stores; // the journals' own store, lost or put back

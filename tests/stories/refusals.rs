@@ -20,7 +20,7 @@ fn read(part: &str) -> Value {
 }
 
 /// The three parts of a key.
-fn parts(key: &str) -> (Value, Value, String) {
+pub(crate) fn parts(key: &str) -> (Value, Value, String) {
     let mut parts = key.trim_start_matches("sk-").split('.');
     let (header, claims) = (read(parts.next().unwrap()), read(parts.next().unwrap()));
     (header, claims, parts.next().unwrap().to_owned())
@@ -90,7 +90,7 @@ async fn calls_upstream(tester: &Tester, before: u64) -> usize {
 }
 
 /// A token signed by the origin's own key, whatever it claims.
-fn signed(claims: &Value) -> String {
+pub(crate) fn signed(claims: &Value) -> String {
     let pair = shared().folder().join("signing-key.json");
     let pair: Value = serde_json::from_slice(&std::fs::read(pair).unwrap()).unwrap();
     let secret = URL_SAFE_NO_PAD.decode(pair["d"].as_str().unwrap()).unwrap();

@@ -9,7 +9,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::agreement::agree;
 use crate::clients::Library;
-use crate::tester::{Tester, shared, until};
+use crate::tester::{Tester, own_stack, shared, until};
+
+/// How many chats of one connection may run at once.
+const CHATS_MAX: usize = 16;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -152,4 +155,29 @@ async fn an_audio_socket_is_one_call() {
     }
     let calls = tester.calls(made).await;
     assert!(calls.iter().all(|call| call["amount_quota"] == "50"), "{calls:#?}");
+}
+
+/// Chats that wait for their tools run on. When there are too many of them the connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_chats_of_a_connection_run_at_once_and_no_more() {
+    // These chats never end, which is nothing to look at for other stories.
+    let stack = own_stack();
+    let tester = Tester::on(&stack, "socket, full");
+    let bot = tester.subject(1);
+    tester.behave(&bot, json!({"outcome": {"requires_action": {}}})).await;
+    let mut socket = connect(&tester, &format!("/v1/chat?bot_id={bot}")).await;
+    for _ in 1..CHATS_MAX {
+        say(&mut socket, "hello").await;
+        names_until(&mut socket, "conversation.chat.requires_action").await;
+    }
+    say(&mut socket, "one too many to go on").await;
+    let close = loop {
+        match socket.next().await.unwrap().unwrap() {
+            Message::Close(frame) => break frame.unwrap(),
+            Message::Text(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(close.code), 1_008, "{}", close.reason);
+    assert_eq!(tester.works(&bot).await.len(), CHATS_MAX);
 }

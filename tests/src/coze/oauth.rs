@@ -118,11 +118,20 @@ async fn token(
         let _ = gate.wait_for(|gate| *gate == Gate::Open).await;
     }
     let now = upstream.now_seconds();
-    let (access_token, expires_at) = upstream.change(|world| redeem(world, jwt, duration, now))?;
+    let granted = upstream.change(|world| redeem(world, jwt, duration, now))?;
+    let Granted { access_token, expires_at, answer_bytes_min } = granted;
     let body = object! {
         "access_token": access_token, "expires_in": expires_at, "token_type": "Bearer",
     };
-    Ok(json(body.to_string()))
+    let body = body.to_string();
+    Ok(json(format!("{body:<answer_bytes_min$}")))
+}
+
+/// A token that was made.
+struct Granted {
+    access_token: String,
+    expires_at: i64,
+    answer_bytes_min: usize,
 }
 
 /// The claims beside the registered times.
@@ -145,7 +154,7 @@ struct DeviceInfo {
     custom_consumer: Option<String>,
 }
 
-fn redeem(world: &mut World, jwt: &str, duration: i64, now: i64) -> Result<(String, i64), Denied> {
+fn redeem(world: &mut World, jwt: &str, duration: i64, now: i64) -> Result<Granted, Denied> {
     let claims = verify(world, jwt, now)?;
     let app_id = claims.iss.unwrap_or_default();
     let jwt_id = claims.jti.filter(|id| !id.is_empty()).ok_or(invalid_client("no jti"))?;
@@ -154,7 +163,9 @@ fn redeem(world: &mut World, jwt: &str, duration: i64, now: i64) -> Result<(Stri
     }
     let id = world.ids.draw();
     let access_token = format!("{TOKEN_PREFIX}{}", hexadecimal(&Sha256::digest(&id)));
-    let longest = world.tokens.app(&app_id).and_then(|app| app.token_seconds_max);
+    let app = world.tokens.app(&app_id);
+    let answer_bytes_min = app.map_or(0, |app| app.answer_bytes_min);
+    let longest = app.and_then(|app| app.token_seconds_max);
     let expires_at = now.saturating_add(longest.map_or(duration, |longest| duration.min(longest)));
     let holder = Holder {
         session: Session(claims.session_name),
@@ -164,7 +175,7 @@ fn redeem(world: &mut World, jwt: &str, duration: i64, now: i64) -> Result<(Stri
             .and_then(|info| info.custom_consumer),
     };
     world.tokens.grant(access_token.clone(), holder, expires_at);
-    Ok((access_token, expires_at))
+    Ok(Granted { access_token, expires_at, answer_bytes_min })
 }
 
 fn verify(world: &World, jwt: &str, now: i64) -> Result<AppClaims, Denied> {

@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) key: RsaPublicKey,
     /// How long its tokens last at most, whatever is asked for.
     pub(crate) token_seconds_max: Option<i64>,
+    /// How many bytes an answer with a token has at least; what is missing is blank.
+    pub(crate) answer_bytes_min: usize,
     /// While it is shut, requests for tokens wait.
     pub(crate) gate: watch::Sender<Gate>,
 }
