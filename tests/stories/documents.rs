@@ -1,5 +1,8 @@
 //! What the documents say of the tests is so.
 
+mod bounds; // docs/bounds.md
+mod constant; // what the sources say of each number
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
