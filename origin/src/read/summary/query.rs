@@ -237,8 +237,26 @@ pub(super) async fn groups(
     question: &Question,
     slots: &Slots,
 ) -> Result<Groups, Error> {
-    let none = Groups { groups: Vec::new(), others: None };
-    let (Some(from), Some(to)) = (slots.from(), slots.to()) else { return Ok(none) };
+    let mut found = Groups { groups: Vec::new(), others: None };
+    let (Some(from), Some(to)) = (slots.from(), slots.to()) else { return Ok(found) };
+    for row in group_rows(connection, grouping, question, (from, to), &slots.cut).await? {
+        let counts = row.counts();
+        match (row.kind, row.name) {
+            (Some(kind), Some(name)) => found.groups.push(Group { kind, name, counts }),
+            _ => found.others = Some(counts),
+        }
+    }
+    Ok(found)
+}
+
+/// A row for each of the groups that come first, and one without a name for all others.
+async fn group_rows(
+    connection: &mut PgConnection,
+    grouping: Grouping,
+    question: &Question,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    cut: &[DateTime<Utc>],
+) -> Result<Vec<Row>, Error> {
     let (first_day, behind_days) = whole_days(from, to);
     let Question { filter, order, top, .. } = question;
     let rows = sqlx::query_as!(
@@ -312,7 +330,7 @@ pub(super) async fn groups(
                   sum(amount_nanos)::bigint AS "amount_nanos!"
            FROM placed GROUP BY place ORDER BY place"#,
         grouping.name(),
-        &slots.cut,
+        cut,
         from,
         to,
         first_day,
@@ -327,15 +345,7 @@ pub(super) async fn groups(
     )
     .fetch_all(connection)
     .await?;
-    let mut found = none;
-    for row in rows {
-        let counts = row.counts();
-        match (row.kind, row.name) {
-            (Some(kind), Some(name)) => found.groups.push(Group { kind, name, counts }),
-            _ => found.others = Some(counts),
-        }
-    }
-    Ok(found)
+    Ok(rows)
 }
 
 /// The days of UTC that lie wholly between two points in time: where the first begins, and where the last
