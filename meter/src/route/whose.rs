@@ -17,6 +17,12 @@ pub enum Own {
     About(&'static [Kind]),
 }
 
+// What a request about earlier work has to name. A chat is named with its conversation, a message in it.
+pub(super) const CONVERSATION: &[Kind] = &[Kind::Conversation];
+pub(super) const CHAT: &[Kind] = &[Kind::Conversation, Kind::Chat];
+pub(super) const EXECUTION: &[Kind] = &[Kind::Execution];
+pub(super) const FILE: &[Kind] = &[Kind::File];
+
 /// Kinds of things that an account makes at upstream, by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
