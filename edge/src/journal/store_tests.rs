@@ -10,6 +10,8 @@ mod registered;
 mod owned;
 #[path = "store_tests/bounds.rs"]
 mod bounds;
+#[path = "store_tests/simulated.rs"]
+mod simulated;
 
 use meter::account::{Account, Overdraft};
 use meter::entry::Hash;
