@@ -41,6 +41,11 @@ fn nothing_is_lost_and_nothing_is_doubled_whatever_goes_wrong() {
     // Most of it really happened: calls were let in and posted, and things went wrong in every way.
     assert!(tally.posted > 50_000, "{} entries were posted", tally.posted);
     assert!(tally.faults.len() > 30, "{:?}", tally.faults);
+    let page = include_str!("../../../docs/simulation.md");
+    for fault in tally.faults.keys() {
+        assert!(page.contains(fault), "docs/simulation.md lacks: {fault}");
+    }
+    assert_eq!((tally.tokens.lost(), tally.tokens.doubled()), (0, 0), "{:?}", tally.tokens);
     // What nobody could learn stays the exception.
     assert!(tally.unknown < tally.posted / 8, "{} of {}", tally.unknown, tally.posted);
 }

@@ -21,6 +21,14 @@ fn every_deliberate_mistake_is_noticed_within_a_few_worlds() {
 }
 
 #[test]
+fn the_page_on_the_simulation_lists_every_mistake() {
+    let page = include_str!("../../../docs/simulation.md");
+    for mutant in Mutant::ALL {
+        assert!(page.contains(&format!("| {mutant} |")), "docs/simulation.md lacks: {mutant}");
+    }
+}
+
+#[test]
 fn a_plan_that_breaks_a_law_is_made_small() {
     let mutant = Some(Mutant::ReleasesInsteadOfAsking);
     let plan = Plan::draw(1, 300);
