@@ -5,7 +5,7 @@
 //! of it. What is finer than the unit that is asked for is an error, and not rounded away.
 //!
 //! # Bounds
-//! At most [`CHARS_MAX`] characters, an exponent within ±[`EXPONENT_MAX`].
+//! At most [`CHARS_MAX`] characters, an exponent within ±`EXPONENT_MAX`.
 
 #![deny(clippy::arithmetic_side_effects)]
 
