@@ -103,7 +103,7 @@ async fn a_body_without_end_is_read_up_to_a_bound() {
     writing.write_all(head.as_bytes()).await.unwrap();
     let sending = tokio::spawn(async move {
         let size = format!("{PIECE_BYTES:x}\r\n");
-        let piece = [size.as_bytes(), &[b' '; PIECE_BYTES], b"\r\n"].concat();
+        let piece = [size.as_bytes(), &vec![b' '; PIECE_BYTES], b"\r\n"].concat();
         // Whoever has had enough closes, or does not read on.
         for _ in 0..PIECES_MAX {
             if writing.write_all(&piece).await.is_err() {
