@@ -62,7 +62,8 @@ fn judge(observed: &Observed, status: u16) {
 fn frame(body: &[u8]) {
     let Ok(text) = std::str::from_utf8(body) else { return };
     let _ = coze_socket::read_frame(text);
-    if let Some(extended) = coze_socket::Subscriptions::new().extend(text) {
+    let _ = coze_socket::may_begin_chat(text);
+    if let Ok(Some(extended)) = coze_socket::Subscriptions::new().extend(text) {
         let extended: serde_json::Value =
             serde_json::from_str(&extended).expect("an extended frame is JSON");
         let before: serde_json::Value = serde_json::from_str(text).expect("so was the one before");

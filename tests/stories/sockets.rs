@@ -157,6 +157,27 @@ async fn an_audio_socket_is_one_call() {
     assert!(calls.iter().all(|call| call["amount_quota"] == "50"), "{calls:#?}");
 }
 
+/// While nothing is held for another chat none begins; what runs is billed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_begins_only_when_something_is_held_for_it() {
+    let tester = Tester::new("socket, held ahead");
+    let bot = tester.subject(1);
+    tester.behave(&bot, json!({"pace": {"hold_after_events": [2]}})).await;
+    let one = ["account", "set", &tester.account, "--concurrent-calls", "1", "--wait", "30"];
+    shared().weir(&one).unwrap();
+    let mut socket = connect(&tester, &format!("/v1/chat?bot_id={bot}")).await;
+    say(&mut socket, "one").await;
+    names_until(&mut socket, "conversation.chat.in_progress").await;
+    say(&mut socket, "two").await;
+    let names = names_until(&mut socket, "error").await;
+    assert_eq!(names, ["error"]);
+    tester.release(&bot).await;
+    let calls = tester.calls(1).await;
+    assert_eq!((calls.len(), &calls[0]["ending"]), (1, &json!("settled")), "{calls:#?}");
+    assert_eq!(tester.works(&bot).await.len(), 1);
+    agree(&tester, &[bot]).await;
+}
+
 /// Chats that wait for their tools run on. When there are too many of them the connection ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_chats_of_a_connection_run_at_once_and_no_more() {

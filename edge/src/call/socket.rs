@@ -1,8 +1,8 @@
 //! A websocket: passed on frame by frame, and metered from what upstream's frames say.
 //!
 //! A chat socket carries many chats, each of them a call. One call is always admitted ahead, so that the
-//! hold of a chat is durable before upstream begins it; when no further one is let in, the connection
-//! ends after the chats that run. An audio socket is one call from its beginning to its end.
+//! hold of a chat is durable before upstream begins it; when no further one is let in, the chats that run
+//! may end, and whatever could begin another ends the connection. An audio socket is one call from its beginning to its end.
 //!
 //! # Bounds
 //! At most [`CHATS_MAX`] chats of one connection run at once. Frames are handed over as they come; none
@@ -20,7 +20,7 @@ use meter::key::{self, Caller};
 use meter::refusal::{Reason, Refusal};
 use meter::request::{self, Asked, Parts, Wanted};
 use meter::route::{Dialect, Operation};
-use meter::usage::coze_socket::{Subscriptions, read_frame};
+use meter::usage::coze_socket::{Subscriptions, may_begin_chat, read_frame};
 use meter::usage::{Observed, Stage, WorkIds};
 use worker::web_sys::Response;
 use worker::{Context, WebSocket, WebSocketPair, WebsocketEvent};
@@ -224,6 +224,9 @@ impl Carried {
 
     /// A caller's frame as it goes up, when all that it names is the account's.
     async fn going_up(&mut self, frame: String) -> Result<String, Refusal> {
+        if may_begin_chat(&frame) {
+            self.hold_ahead().await?;
+        }
         let said = apart::in_frame(&frame)?;
         if !said.names.is_empty() {
             let Holder { caller, journal, .. } = &self.holder;
@@ -240,7 +243,7 @@ impl Carried {
             }
             _ => frame,
         };
-        Ok(self.subscriptions.extend(&frame).unwrap_or(frame))
+        Ok(self.subscriptions.extend(&frame)?.unwrap_or(frame))
     }
 
     /// Reads one of upstream's frames for what it says of a chat.
@@ -252,6 +255,10 @@ impl Carried {
         let Some(chat) = frame.observed.ids.chat.clone() else { return Next::GoesOn };
         if !self.running.contains_key(&chat) {
             // The first sign of a chat, whether or not it is the frame that says it was created.
+            // Two that were asked for at once may both begin; there is a call for each, or an end.
+            if let Err(refusal) = self.hold_ahead().await {
+                return Next::Refused(refusal);
+            }
             let Some(call) = self.ahead.take() else { return Next::GoesOn };
             settle::note(&call, frame.observed.ids.clone()).await;
             self.running.insert(chat.clone(), call);
@@ -259,7 +266,14 @@ impl Carried {
         if !matches!(frame.observed.stage, Stage::Running | Stage::Unknown) {
             self.settle(&chat, frame.observed).await;
         }
-        self.hold_ahead().await
+        if self.running.len() >= CHATS_MAX {
+            return Next::Refused(Reason::JournalFull.into());
+        }
+        match self.hold_ahead().await {
+            // What runs may end; nothing new goes up.
+            Err(refusal) if self.running.is_empty() => Next::Refused(refusal),
+            Ok(()) | Err(_) => Next::GoesOn,
+        }
     }
 
     async fn settle(&mut self, chat: &UpstreamId, observed: Observed) {
@@ -273,22 +287,18 @@ impl Carried {
         }
     }
 
-    async fn hold_ahead(&mut self) -> Next {
+    /// Admits the call for the next chat, unless that is done.
+    async fn hold_ahead(&mut self) -> Result<(), Refusal> {
         if self.ahead.is_some() {
-            return Next::GoesOn;
-        }
-        if self.running.len() >= CHATS_MAX {
-            return Next::Refused(Reason::JournalFull.into());
+            return Ok(());
         }
         match self.holder.hold(&[], platform::new_call_id()).await {
             Ok(call) => {
                 self.ahead = Some(call);
-                Next::GoesOn
+                Ok(())
             }
-            // What runs may end; nothing new begins.
-            Err(_) if !self.running.is_empty() => Next::GoesOn,
-            Err(Failure::Refused(refusal)) => Next::Refused(refusal),
-            Err(Failure::Broken(_)) => Next::Refused(Reason::Internal.into()),
+            Err(Failure::Refused(refusal)) => Err(refusal),
+            Err(Failure::Broken(_)) => Err(Reason::Internal.into()),
         }
     }
 

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::json::{JsonError, fields_in_any_case};
+use crate::refusal::{Reason, Refusal};
+
 use super::Observed;
 use super::envelope::{Chat, Detail, id};
 
@@ -20,6 +23,14 @@ pub const NEEDED_EVENTS: [&str; 5] = [
     "conversation.chat.failed",
     "conversation.chat.canceled",
     "conversation.chat.requires_action",
+];
+/// The caller's events that end something, or go on with what has begun (contract §5.4).
+const BEGINS_NO_CHAT: [&str; 5] = [
+    "chat.update",
+    "conversation.chat.cancel",
+    "conversation.chat.submit_tool_outputs",
+    "conversation.clear",
+    "input_audio_buffer.clear",
 ];
 /// Largest frame of upstream's that is looked into, in bytes. Larger ones hold audio and are only passed on.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
@@ -85,24 +96,34 @@ impl Subscriptions {
     /// The caller's frame as it goes up: a list of events gets those added that metering needs.
     /// `None` when the frame goes up as it came. However long it is: a list that went up as it is would
     /// have upstream say nothing of what its work uses.
-    pub fn extend(&mut self, text: &str) -> Option<String> {
-        let (name, _) = frame(text)?;
-        if name != "chat.update" {
-            return None;
-        }
-        let mut frame: Value = serde_json::from_str(text).ok()?;
-        let data = frame.get_mut("data")?;
-        let list = data.get_mut("event_subscriptions");
-        let Some(list) = list.and_then(Value::as_array_mut).filter(|list| !list.is_empty()) else {
+    ///
+    /// # Errors
+    /// A frame in which the list could be read in two ways is refused, and so is one that is no object.
+    pub fn extend(&mut self, text: &str) -> Result<Option<String>, Refusal> {
+        let [name, data] =
+            fields_in_any_case(text, &["event_type", "data"]).map_err(|error| unclear(&error))?;
+        let is_update = name.is_some_and(|name| is_string(name, "chat.update"));
+        let data = data.filter(|data| is_update && data.get().starts_with('{'));
+        let Some(data) = data else { return Ok(None) };
+        let [list] = fields_in_any_case(data.get(), &["event_subscriptions"])
+            .map_err(|error| unclear(&error))?;
+        let list = list.and_then(|list| serde_json::from_str::<Vec<Value>>(list.get()).ok());
+        let Some(list) = list.filter(|list| !list.is_empty()) else {
             self.added.clear();
-            return None;
+            return Ok(None);
         };
-        self.added = NEEDED_EVENTS
-            .into_iter()
-            .filter(|needed| !list.iter().any(|asked| asked.as_str() == Some(*needed)))
-            .collect();
-        list.extend(self.added.iter().map(|added| Value::from(*added)));
-        (!self.added.is_empty()).then(|| frame.to_string())
+        let is_asked = |needed: &str| list.iter().any(|asked| asked.as_str() == Some(needed));
+        self.added = NEEDED_EVENTS.into_iter().filter(|needed| !is_asked(needed)).collect();
+        if self.added.is_empty() {
+            return Ok(None);
+        }
+        let mut frame: Value =
+            serde_json::from_str(text).map_err(|error| unclear(&error.into()))?;
+        let list = frame.pointer_mut("/data/event_subscriptions").and_then(Value::as_array_mut);
+        if let Some(list) = list {
+            list.extend(self.added.iter().map(|added| Value::from(*added)));
+        }
+        Ok(Some(frame.to_string()))
     }
 
     /// Whether the caller is to see this frame of upstream's.
@@ -110,6 +131,23 @@ impl Subscriptions {
         self.added.is_empty()
             || frame_down(text).is_none_or(|(name, _)| !self.added.contains(name.as_str()))
     }
+}
+
+/// Whether upstream may begin a chat because of a caller's frame. It may because of sound, too: where
+/// somebody stops speaking, upstream decides.
+pub fn may_begin_chat(text: &str) -> bool {
+    let named = fields_in_any_case(text, &["event_type"]);
+    !named.is_ok_and(|[name]| {
+        name.is_some_and(|name| BEGINS_NO_CHAT.iter().any(|event| is_string(name, event)))
+    })
+}
+
+fn is_string(value: &RawValue, wanted: &str) -> bool {
+    serde_json::from_str::<String>(value.get()).is_ok_and(|value| value == wanted)
+}
+
+fn unclear(error: &JsonError) -> Refusal {
+    Refusal::with_detail(Reason::BodyInvalid, error.to_string())
 }
 
 #[cfg(test)]
@@ -139,7 +177,8 @@ mod tests {
     fn a_restricted_list_is_extended_and_the_additions_are_hidden() {
         let mut subscriptions = Subscriptions::new();
         let update = r#"{"id":"1","event_type":"chat.update","data":{"event_subscriptions":["conversation.audio.delta","conversation.chat.failed"]}}"#;
-        let sent: Value = serde_json::from_str(&subscriptions.extend(update).unwrap()).unwrap();
+        let sent: Value =
+            serde_json::from_str(&subscriptions.extend(update).unwrap().unwrap()).unwrap();
         let list = sent["data"]["event_subscriptions"].as_array().unwrap();
         assert!(NEEDED_EVENTS.iter().all(|needed| list.contains(&Value::from(*needed))));
         assert!(!subscriptions.shows(r#"{"event_type":"conversation.chat.completed"}"#));
@@ -156,9 +195,40 @@ mod tests {
             r#"{"event_type":"chat.update"}"#,
             r#"{"event_type":"input_audio_buffer.append","data":{"event_subscriptions":["x"]}}"#,
         ] {
-            assert_eq!(subscriptions.extend(update), None, "{update}");
+            assert_eq!(subscriptions.extend(update), Ok(None), "{update}");
         }
         assert!(subscriptions.shows(r#"{"event_type":"conversation.chat.completed"}"#));
+    }
+
+    /// Go takes a name in any case, and the last of two; upstream would then say nothing of what is used.
+    #[test]
+    fn a_list_that_could_be_read_in_two_ways_is_refused() {
+        for update in [
+            r#"{"event_type":"chat.update","data":{"Event_Subscriptions":["error"]}}"#,
+            r#"{"event_type":"chat.update","data":{"event_subscriptions":[],"event_subscriptions":["error"]}}"#,
+            r#"{"event_type":"chat.update","data":{},"data":{"event_subscriptions":["error"]}}"#,
+            r#"{"event_type":"chat.update","data":{},"Data":{"event_subscriptions":["error"]}}"#,
+            r#"{"event_type":"x","event_type":"chat.update","data":{"event_subscriptions":["error"]}}"#,
+            r#"{"Event_type":"chat.update","data":{"event_subscriptions":["error"]}}"#,
+            "[]",
+            "",
+        ] {
+            assert!(Subscriptions::new().extend(update).is_err(), "{update}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_said_may_begin_a_chat_and_what_ends_one_does_not() {
+        for text in [
+            r#"{"event_type":"conversation.message.create"}"#,
+            r#"{"event_type":"input_audio_buffer.append","data":{"delta":""}}"#,
+            r#"{"event_type":"conversation.chat.cancel","event_type":"conversation.message.create"}"#,
+            r#"{"event_type":"something new"}"#,
+            "",
+        ] {
+            assert!(may_begin_chat(text), "{text}");
+        }
+        assert!(!may_begin_chat(r#"{"event_type":"conversation.chat.cancel"}"#));
     }
 
     fn padded(frame: &str, bytes: usize) -> String {
@@ -177,7 +247,7 @@ mod tests {
     fn a_restricted_list_is_extended_however_long_its_frame_is() {
         let update = r#"{"event_type":"chat.update","data":{"event_subscriptions":["error"]}}"#;
         for bytes in [FRAME_BYTES_MAX, FRAME_BYTES_MAX + 1] {
-            let sent = Subscriptions::new().extend(&padded(update, bytes)).unwrap();
+            let sent = Subscriptions::new().extend(&padded(update, bytes)).unwrap().unwrap();
             assert!(NEEDED_EVENTS.iter().all(|needed| sent.contains(needed)));
         }
     }
