@@ -475,8 +475,8 @@ impl<S: Shelf> World<S> {
             if self.tally.events > events_max {
                 return self.court.break_law("it comes to rest", "too many events".to_owned());
             }
-            self.handle(next.event);
             self.court.date(self.now);
+            self.handle(next.event);
         }
     }
 
