@@ -28,8 +28,10 @@ const SEED: u64 = 20_261_128;
 const FAULT_MS: std::ops::Range<u64> = 300..2_500;
 /// How long nothing breaks after it.
 const CALM_MS: std::ops::Range<u64> = 500..2_000;
-/// The longest pause of a caller: some 50 calls a second in all, so that an hour's works fit in memory.
-const PAUSE_MS_MAX: u64 = 400;
+/// The longest pause of a caller: some 13 calls a second in all, so that an hour's works fit in memory.
+/// A tenth of the calls break off before they have a name, and stay open until the bill names them or twenty
+/// minutes are over. The origin is told of the oldest 400 of a journal, and the bill ends only those.
+const PAUSE_MS_MAX: u64 = 1_600;
 /// How long bill and edge are quiet before the bill ends a call: longer than any fault and what comes
 /// after it, as in production it is longer than any run.
 const BILL_QUIET_MS: u64 = 15_000;
