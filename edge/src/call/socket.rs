@@ -2,7 +2,8 @@
 //!
 //! A chat socket carries many chats, each of them a call. One call is always admitted ahead, so that the
 //! hold of a chat is durable before upstream begins it; when no further one is let in, the chats that run
-//! may end, and whatever could begin another ends the connection. An audio socket is one call from its beginning to its end.
+//! may end, and whatever could begin another ends the connection. An audio socket is one call from its
+//! beginning to its end.
 //!
 //! # Bounds
 //! At most [`CHATS_MAX`] chats of one connection run at once. Frames are handed over as they come; none
