@@ -18,7 +18,8 @@ use meter::wire::WireError;
 use meter::wire::book::BookDoc;
 use meter::wire::explained::OpenDoc;
 use meter::wire::pull::{
-    AccountDoc, Changes, OrderDoc, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply, PullRequest,
+    AccountDoc, Changes, OPEN_UNNAMED_MAX, OrderDoc, PAGE_ENTRIES_MAX, PULL_VERSION, PullReply,
+    PullRequest,
 };
 
 use crate::mutant::Mutant;
@@ -56,6 +57,8 @@ pub struct AccountRow {
 /// What the bill says of one call.
 #[derive(Debug, Clone)]
 pub struct BillCall {
+    /// Whose it is, by number.
+    pub account: usize,
     /// Tokens in.
     pub input: u64,
     /// Tokens out.
@@ -225,8 +228,19 @@ impl Ledger {
             ack: row.cursor.tail.seq,
             limit: PAGE_ENTRIES_MAX,
             changes: self.has_news(journal).then(|| self.changes(journal)),
+            billed: self.billed(journal),
         };
         (row.cursor.clone(), request)
+    }
+
+    /// The calls that the bill waits for, as `origin/src/bill/waiting.rs` finds them.
+    fn billed(&self, journal: usize) -> Vec<String> {
+        let waiting = self.waiting.iter().filter(|call| !self.postings.contains_key(call));
+        let waiting = waiting.filter_map(|call| Some((self.bill.get(call)?, call)));
+        let ours = waiting.filter(|(billed, _)| self.accounts[billed.account].journal == journal);
+        let mut ours: Vec<_> = ours.map(|(billed, call)| (billed.look_at, call)).collect();
+        ours.sort_unstable();
+        ours.into_iter().take(OPEN_UNNAMED_MAX).map(|(_, call)| call.to_string()).collect()
     }
 
     fn changes(&self, journal: usize) -> Changes {

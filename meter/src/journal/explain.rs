@@ -77,18 +77,26 @@ impl Journal {
         (owner == account).then_some(Explained::Refused { reason, at })
     }
 
-    /// The oldest open calls, at most `calls_max`, and the oldest of those whose work has no name, at
-    /// most `unnamed_max`: the bill may have to end these, however many others are open.
-    pub fn open_calls(&self, calls_max: usize, unnamed_max: usize) -> Vec<Explained> {
-        let is_unnamed = |open: &&Open| !open.hold.ids.can_be_asked();
-        let unnamed = self.open.values().filter(is_unnamed).take(unnamed_max);
-        let listed: BTreeMap<CallNo, &Open> = self
-            .open
-            .values()
-            .take(calls_max)
-            .chain(unnamed)
-            .map(|open| (open.hold.call_no, open))
-            .collect();
+    /// The oldest open calls, at most `calls_max`, and of those whose work has no name at most
+    /// `unnamed_max`: the ones that are `billed`, then the oldest. The bill has to end these, however many
+    /// others are open.
+    pub fn open_calls(
+        &self,
+        calls_max: usize,
+        billed: &[CallId],
+        unnamed_max: usize,
+    ) -> Vec<Explained> {
+        let billed = billed.iter().filter_map(|call| self.by_call.get(call));
+        let billed = billed.filter_map(|call_no| self.open.get(call_no));
+        let unnamed = billed.chain(self.open.values()).filter(|open| !open.hold.ids.can_be_asked());
+        let mut listed: BTreeMap<CallNo, &Open> = BTreeMap::new();
+        for open in unnamed {
+            if listed.len() >= unnamed_max {
+                break;
+            }
+            listed.insert(open.hold.call_no, open);
+        }
+        listed.extend(self.open.iter().take(calls_max).map(|(call_no, open)| (*call_no, open)));
         listed.into_values().map(Open::explain).collect()
     }
 }

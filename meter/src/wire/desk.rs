@@ -314,7 +314,7 @@ impl<S: Storage> Desk<S> {
     }
 
     fn pull(&mut self, pull: PullRequest, now: UnixMs) -> Result<ReplyDoc, Problem<S::Error>> {
-        let PullRequest { v: _, epoch, ack, limit, changes } = pull;
+        let PullRequest { v: _, epoch, ack, limit, changes, billed } = pull;
         let orders = changes.as_ref().map(|changes| changes.orders.clone()).unwrap_or_default();
         if let Some(changes) = changes {
             if changes.upto > self.journal.applied() {
@@ -343,7 +343,9 @@ impl<S: Storage> Desk<S> {
         self.forgot_owned_to = self.store.forget_owned(behind, now).map_err(Problem::Storage)?;
         let entries =
             self.store.page(ack, limit.min(PAGE_ENTRIES_MAX)).map_err(Problem::Storage)?;
-        let open = self.journal.open_calls(OPEN_CALLS_MAX, OPEN_UNNAMED_MAX);
+        let billed = billed.iter().take(OPEN_UNNAMED_MAX).filter_map(|call| call.parse().ok());
+        let billed: Vec<_> = billed.collect();
+        let open = self.journal.open_calls(OPEN_CALLS_MAX, &billed, OPEN_UNNAMED_MAX);
         let open = open.iter().filter_map(|call| match ExplainedDoc::from(call) {
             ExplainedDoc::Open(open) => Some(*open),
             ExplainedDoc::Finished { .. } | ExplainedDoc::Refused { .. } => None,

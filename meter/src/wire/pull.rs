@@ -27,7 +27,8 @@ pub const PAGE_ENTRIES_MAX: u32 = 1_000;
 pub const CHANGES_MAX: usize = 1_000;
 /// Most open calls that are listed one by one.
 pub const OPEN_CALLS_MAX: usize = 100;
-/// Most further open calls that are listed because their work has no name yet.
+/// Most further open calls that are listed because their work has no name yet, and so most calls that
+/// the origin may ask about.
 pub const OPEN_UNNAMED_MAX: usize = 400;
 /// Most open calls that are listed at all.
 pub const OPEN_LISTED_MAX: usize = OPEN_CALLS_MAX + OPEN_UNNAMED_MAX;
@@ -51,6 +52,11 @@ pub struct PullRequest {
     /// What changed since the revision that the edge last reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// Calls that upstream's bill names and the books do not know, at most [`OPEN_UNNAMED_MAX`]: where they
+    /// are open without a name, they are listed before others. What is no call's id is passed over. An edge
+    /// that does not know this yet lists the oldest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub billed: Vec<String>,
 }
 
 /// Whole states of what changed.
@@ -158,8 +164,8 @@ pub struct PullReply {
     pub head: TailDoc,
     /// Calls admitted and not finished.
     pub open_holds: u64,
-    /// The oldest of them, at most [`OPEN_CALLS_MAX`], and the oldest of those whose work has no name
-    /// yet, at most [`OPEN_UNNAMED_MAX`].
+    /// The oldest of them, at most [`OPEN_CALLS_MAX`], and of those whose work has no name yet at most
+    /// [`OPEN_UNNAMED_MAX`]: the ones that were asked about, then the oldest.
     #[serde(default)]
     pub open: Vec<OpenDoc>,
     /// When the oldest of them was admitted.

@@ -266,7 +266,14 @@ fn every_command_is_what_it_was() {
             "ab".repeat(32)
         ),
     );
-    let pull = PullRequest { v: PULL_VERSION, epoch: None, ack: 3, limit: 9, changes: None };
+    let pull = PullRequest {
+        v: PULL_VERSION,
+        epoch: None,
+        ack: 3,
+        limit: 9,
+        changes: None,
+        billed: Vec::new(),
+    };
     pinned(&CommandDoc::Pull(pull), r#"{"do":"pull","v":1,"ack":3,"limit":9}"#);
     unreadable::<CommandDoc>(r#"{"do":"fly"}"#, "unknown variant `fly`");
     unreadable::<CommandDoc>(r#"{"call":"c1"}"#, "missing field `do`");

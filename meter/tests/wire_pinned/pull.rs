@@ -74,7 +74,14 @@ fn a_place_in_the_chain_is_what_it_was() {
 
 #[test]
 fn a_request_to_pull_is_what_it_was() {
-    let first = PullRequest { v: PULL_VERSION, epoch: None, ack: 0, limit: 1_000, changes: None };
+    let first = PullRequest {
+        v: PULL_VERSION,
+        epoch: None,
+        ack: 0,
+        limit: 1_000,
+        changes: None,
+        billed: Vec::new(),
+    };
     pinned(&first, r#"{"v":1,"ack":0,"limit":1000}"#);
     let changes = Changes {
         upto: 7,

@@ -36,7 +36,14 @@ pub(super) async fn examine(
             return vec![Check::wrong("edge", error.to_string(), todo)];
         }
     }
-    let request = PullRequest { v: PULL_VERSION, epoch: None, ack: 0, limit: 1, changes: None };
+    let request = PullRequest {
+        v: PULL_VERSION,
+        epoch: None,
+        ack: 0,
+        limit: 1,
+        changes: None,
+        billed: Vec::new(),
+    };
     checks.push(match edge.pull_page(&journal, &request, clock::now()).await {
         Ok(pulled) => {
             let found = format!(

@@ -171,7 +171,14 @@ async fn look(
     now: UnixMs,
 ) -> Result<Pulled, PullError> {
     let ack = seq.saturating_sub(1);
-    let request = PullRequest { v: PULL_VERSION, epoch: None, ack, limit: 1, changes: None };
+    let request = PullRequest {
+        v: PULL_VERSION,
+        epoch: None,
+        ack,
+        limit: 1,
+        changes: None,
+        billed: Vec::new(),
+    };
     edge.pull_page(journal, &request, now).await
 }
 

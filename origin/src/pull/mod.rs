@@ -24,6 +24,7 @@ use sqlx::{Either, PgPool};
 use tracing::{error, info};
 
 use crate::account::zone;
+use crate::bill::waiting;
 use crate::clock;
 use crate::error::Error;
 use crate::journal::{self, Journal};
@@ -129,6 +130,7 @@ async fn prepare(
         ack: journal.cursor.tail.seq,
         limit: PAGE_ENTRIES_MAX,
         changes,
+        billed: waiting::calls(&mut connection, name, now).await?,
     };
     Ok((journal, request))
 }

@@ -4,8 +4,9 @@ use meter::entry::{Ending, Facts};
 use meter::money::Nanos;
 use meter::outcome::{Reading, Source};
 use meter::usage::{Usage, WorkIds};
-use meter::wire::pull::{ActionDoc, OrderDoc};
+use meter::wire::pull::{ActionDoc, OPEN_UNNAMED_MAX, OrderDoc};
 use origin::bill::complete::{Completed, look};
+use origin::bill::waiting::ASKED_AFTER_MS;
 use origin::clock;
 use origin::http::Callbacks;
 use serde_json::{Value, json};
@@ -185,6 +186,45 @@ async fn an_open_call_without_a_name_is_ended_by_the_sum_of_its_records_once() {
     assert_eq!(told["order"]["actor"], "coze bill");
     assert_eq!(told["order"]["carried_out"], true);
     assert_eq!(told["charge"]["equals"], true);
+}
+
+/// The calls that the journal was asked about at the last pull.
+async fn asked_about(tester: &Tester) -> Vec<String> {
+    tester.pull().await.unwrap();
+    tester.edge.journal(J0, |journal| journal.requests.last().unwrap().billed.clone())
+}
+
+#[tokio::test]
+async fn a_journal_is_asked_about_the_calls_that_the_bill_waits_for() {
+    let tester = Tester::new().await;
+    let facts = unnamed(&tester).await;
+    let served = tester.serve().await;
+    tell(&served, &charge("b1", &facts, 300, 50)).await;
+    assert_eq!(asked_about(&tester).await, [""; 0], "its own reply may be on its way");
+    sqlx::query("UPDATE bill_call SET billed_at = now() - $1 * interval '1 ms'")
+        .bind(i64::try_from(ASKED_AFTER_MS).unwrap())
+        .execute(&tester.pool)
+        .await
+        .unwrap();
+    assert_eq!(asked_about(&tester).await, [facts.call.to_string()]);
+    tester.edge.journal(J0, |journal| journal.finish(facts.clone()));
+    tester.pull().await.unwrap();
+    assert_eq!(asked_about(&tester).await, [""; 0], "the books know it");
+    // Others' calls, and more than may be asked about: those that are looked at first.
+    sqlx::query(
+        "INSERT INTO bill_call
+             (call_id, account_id, records, input_tokens, output_tokens, billed_at, look_at)
+         SELECT 'n' || n, CASE WHEN n = 0 THEN 'acc_other' ELSE $1 END, 1, 1, 1,
+                now() - interval '1 hour', now() + n * interval '1 s'
+         FROM generate_series(0, $2) AS n",
+    )
+    .bind(facts.account.as_str())
+    .bind(i32::try_from(OPEN_UNNAMED_MAX).unwrap() + 1)
+    .execute(&tester.pool)
+    .await
+    .unwrap();
+    let want: Vec<String> = (1..=OPEN_UNNAMED_MAX).map(|n| format!("n{n}")).collect();
+    assert_eq!(asked_about(&tester).await, want);
 }
 
 #[tokio::test]

@@ -345,7 +345,14 @@ async fn edge(tester: &Tester, router: Router) -> Edge {
 #[tokio::test]
 async fn a_refusal_of_the_edges_is_told_up_to_a_bound() {
     let tester = Tester::new().await;
-    let request = PullRequest { v: PULL_VERSION, epoch: None, ack: 0, limit: 1, changes: None };
+    let request = PullRequest {
+        v: PULL_VERSION,
+        epoch: None,
+        ack: 0,
+        limit: 1,
+        changes: None,
+        billed: Vec::new(),
+    };
     for chars in [DETAIL_CHARS_MAX, DETAIL_CHARS_MAX + 1] {
         let body = "错".repeat(chars);
         let answer = async move || (StatusCode::BAD_REQUEST, body);

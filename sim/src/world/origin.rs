@@ -209,6 +209,7 @@ impl<S: Shelf> World<S> {
         }
         let now = self.now;
         let billed = self.ledger.bill.entry(self.calls[call].id.clone()).or_insert(BillCall {
+            account: self.calls[call].account,
             input: 0,
             output: 0,
             billed_at: now,

@@ -16,7 +16,14 @@ use crate::journal::store::{DELETE_ROWS_MAX, MAX_SAFE_INTEGER, Store, number};
 
 /// Pulls what is behind `ack`, as much of it as there may be.
 fn pull(office: &mut Office<'_>, ack: u64) -> PullReply {
-    let pull = json!({"do": "pull", "v": 1, "epoch": "e1", "ack": ack, "limit": u32::MAX});
+    pull_about(office, ack, &[])
+}
+
+/// The same, asking about these calls.
+fn pull_about(office: &mut Office<'_>, ack: u64, billed: &[String]) -> PullReply {
+    let limit = u32::MAX;
+    let pull =
+        json!({"do": "pull", "v": 1, "epoch": "e1", "ack": ack, "limit": limit, "billed": billed});
     match office.obey(serde_json::from_value(pull).unwrap()) {
         ReplyDoc::Page(page) => page,
         other => panic!("{other:?}"),
@@ -24,13 +31,14 @@ fn pull(office: &mut Office<'_>, ack: u64) -> PullReply {
 }
 
 /// Lets a call in, and names its work where it has a name.
-fn begin(office: &mut Office<'_>, chat: Option<usize>) {
+fn begin(office: &mut Office<'_>, chat: Option<usize>) -> String {
     let call = office.admit(0, "chat");
     if let Some(chat) = chat {
         let (chat_id, conversation_id) = (Some(chat.to_string()), Some("75".to_owned()));
         let ids = WorkIdsDoc { chat_id, conversation_id, ..WorkIdsDoc::default() };
-        office.obey(CommandDoc::Note { call, ids });
+        office.obey(CommandDoc::Note { call: call.clone(), ids });
     }
+    call
 }
 
 #[test]
@@ -63,6 +71,30 @@ fn so_many_open_calls_are_listed_and_more_of_those_without_a_name() {
     begin(&mut office, None);
     let page = pull(&mut office, 0);
     assert_eq!((page.open.len(), page.open_holds), (OPEN_LISTED_MAX, OPEN_LISTED_MAX as u64 + 2));
+}
+
+#[test]
+fn the_calls_that_the_bill_names_are_listed_before_older_ones() {
+    let connection = database();
+    let mut office = Office::open(&connection);
+    let calls: Vec<String> = (0..2 * OPEN_LISTED_MAX).map(|_| begin(&mut office, None)).collect();
+    let named = begin(&mut office, Some(1));
+    let is_listed =
+        |page: &PullReply, call: &String| page.open.iter().any(|it| it.hold.call == *call);
+    let newest = calls.last().unwrap();
+    assert!(!is_listed(&pull(&mut office, 0), newest));
+    let strange = ["nobody".to_owned(), "no id".to_owned(), named.clone()];
+    let billed = [&strange[..], std::slice::from_ref(newest)].concat();
+    let page = pull_about(&mut office, 0, &billed);
+    assert!(is_listed(&page, newest));
+    assert!(!is_listed(&page, &named), "its own answer counts");
+    // One more than may be asked about: the last one is passed over.
+    let page = pull_about(&mut office, 0, &calls[calls.len() - OPEN_UNNAMED_MAX - 1..]);
+    assert!(!is_listed(&page, newest));
+    assert_eq!(page.open.len(), OPEN_LISTED_MAX, "and the oldest are listed as ever");
+    assert!(
+        is_listed(&page, &calls[OPEN_CALLS_MAX - 1]) && !is_listed(&page, &calls[OPEN_CALLS_MAX])
+    );
 }
 
 #[test]
