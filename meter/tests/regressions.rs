@@ -8,8 +8,9 @@ use meter::account::{Account, Limits, Overdraft, Settings, Status};
 use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
-    ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, Change, Decision, Effect, Entrance, Hold,
-    Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, RECENT_MAX, Report, Settled, Spent, Stored,
+    ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, CallNo, Change, Decision, Effect, Entrance,
+    Hold, Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, RECENT_MAX, Report, Settled, Spent,
+    Stored, UNNAMED_LIFE_MAX_MS,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -424,4 +425,100 @@ fn the_whole_of_a_run_is_not_billed_when_a_leg_of_it_is_left_to_the_bill() {
     let first = journal.answer(&call("first"), of_run(Stage::Completed, 70), NOW);
     assert!(entry(&first.effects).lacks_usage());
     assert_eq!(journal.tail().total, Nanos::ZERO);
+}
+
+/// The journal as it is after it was loaded from these rows, which nothing but holds has changed.
+fn reloaded(holds: &BTreeMap<CallNo, Hold>, now: UnixMs) -> Journal {
+    let Change { accounts, book, upto, .. } = change();
+    let stored = Stored {
+        accounts: accounts.into_iter().map(|it| (it, Spent::default())).collect(),
+        book,
+        applied: upto,
+        holds: holds.values().cloned().collect(),
+        ..Stored::nothing()
+    };
+    Journal::load(stored, 1, now)
+}
+
+/// Stores what changed of the holds, and says how many rows that were.
+fn store(holds: &mut BTreeMap<CallNo, Hold>, effects: Vec<Effect>) -> usize {
+    let rows = effects.len();
+    for effect in effects {
+        match effect {
+            Effect::InsertHold(hold) | Effect::UpdateHold(hold) => {
+                holds.insert(hold.call_no, hold);
+            }
+            Effect::Finish(call_no, _) => drop(holds.remove(&call_no)),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// `journal/load.rs`: an object is loaded anew whenever it was idle for a minute, and each load was taken for
+/// a sign of life. A call that broke off without a name stayed open for 25 hours and not 20 minutes.
+#[test]
+fn a_call_without_a_name_is_not_waited_for_anew_after_each_reload() {
+    let mut holds = BTreeMap::new();
+    store(&mut holds, admit(&mut journal(), asks("c", "a", None)));
+    for minute in (1..20).map(|minute| minute * 60_000) {
+        let mut journal = reloaded(&holds, NOW.plus_ms(minute));
+        assert_eq!(journal.wake_at(), Some(NOW.plus_ms(UNNAMED_LIFE_MAX_MS)));
+        assert!(journal.look_after(NOW.plus_ms(minute), 9).effects.is_empty());
+    }
+    let end = NOW.plus_ms(UNNAMED_LIFE_MAX_MS);
+    let ended = reloaded(&holds, end).look_after(end, 9);
+    assert_eq!(entry(&ended.effects).ending, Ending::Expired);
+}
+
+/// The same for a call in somebody's hands: its signs of life outlive the object, for a row every five minutes.
+#[test]
+fn a_call_without_a_name_that_gives_signs_of_life_outlives_every_reload() {
+    let mut holds = BTreeMap::new();
+    store(&mut holds, admit(&mut journal(), asks("c", "a", None)));
+    let mut rows = 0;
+    for minute in 1..=120 {
+        let now = NOW.plus_ms(minute * 60_000);
+        let mut journal = reloaded(&holds, now);
+        assert!(journal.look_after(now, 9).effects.is_empty(), "minute {minute}");
+        rows += store(&mut holds, journal.note(&call("c"), WorkIds::default(), now).effects);
+    }
+    assert_eq!(rows, 120 / 5);
+}
+
+/// A call whose reply told nothing waits for the bill from its reply's end on, whatever is loaded anew.
+#[test]
+fn the_bill_is_waited_for_from_the_end_of_the_reply_after_a_reload_too() {
+    let mut holds = BTreeMap::new();
+    let mut journal = journal();
+    store(&mut holds, admit(&mut journal, asks("c", "a", None)));
+    let over = NOW.plus_ms(10 * 60_000);
+    let cut = Report { status: None, observed: Observed::nothing() };
+    let settled = journal.settle_stamped(&call("c"), cut, None, over);
+    assert_eq!(settled.reply, Settled::Open);
+    store(&mut holds, settled.effects);
+    let wake_at = reloaded(&holds, over).wake_at();
+    assert_eq!(wake_at, Some(over.plus_ms(UNNAMED_LIFE_MAX_MS)));
+}
+
+/// The same object asked upstream after 1, 2, 4 … seconds again each time that it had been loaded: about a run
+/// of 24 hours every few seconds, and not every minute.
+#[test]
+fn the_pauses_between_questions_do_not_begin_anew_with_each_reload() {
+    let mut holds = BTreeMap::new();
+    let mut journal = journal();
+    store(&mut holds, admit(&mut journal, asks("c", "a", None)));
+    let ids = of_run(Stage::Running, 0).observed.ids;
+    store(&mut holds, journal.note(&call("c"), ids, NOW).effects);
+    for (age_ms, pause_ms) in [
+        (0, ASK_PAUSE_MIN_MS),
+        (8_000, 8_000),
+        (ASK_PAUSE_MAX_MS, ASK_PAUSE_MAX_MS),
+        (10 * 60 * ASK_PAUSE_MAX_MS, ASK_PAUSE_MAX_MS),
+    ] {
+        let now = NOW.plus_ms(age_ms);
+        let mut journal = reloaded(&holds, now);
+        assert_eq!(journal.look_after(now, 9).reply.len(), 1, "nobody else may look after it");
+        assert_eq!(journal.wake_at(), Some(now.plus_ms(pause_ms)));
+    }
 }

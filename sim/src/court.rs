@@ -13,7 +13,7 @@ use meter::entry::{Ending, Entry, Tail};
 use meter::ids::{CallId, KeyId};
 use meter::journal::{
     ASK_PAUSE_MIN_MS, CallNo, HOLD_LIFE_MAX_MS, Hold, IdempotencyKey, Journal, RECENT_MAX,
-    UNNAMED_LIFE_MAX_MS,
+    SIGN_STORED_EVERY_MS, UNNAMED_LIFE_MAX_MS,
 };
 use meter::money::Nanos;
 use meter::outcome::Source;
@@ -31,6 +31,9 @@ use crate::world::{Call, START};
 /// So many rows back every call is known to its journal, the finished ones too: more than so many never
 /// overtake a call that is open.
 const KNOWN_ROWS_MIN: CallNo = RECENT_MAX as CallNo / 2;
+
+/// How long after its time a call without a name is ended at the latest.
+const LATE_MAX_MS: u64 = 60 * 60 * 1_000;
 
 /// A law that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl fmt::Display for Broken {
 
 /// What is known of a call.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a law looks at")]
 pub(crate) struct Docket {
     pub(crate) hold: Option<Nanos>,
     terms: Option<Terms>,
@@ -61,6 +65,10 @@ pub(crate) struct Docket {
     admitted_at: UnixMs,
     /// When it was last known to be in somebody's hands.
     seen_at: UnixMs,
+    /// The same, as far as it outlives its object.
+    stored_at: UnixMs,
+    /// Its journal's clock jumped while it was open.
+    jumped: bool,
     /// The journal knows how to ask about it.
     named: bool,
     /// It ended under its work's name, or goes on under it: its account may name it.
@@ -309,6 +317,9 @@ impl Court {
                 let docket = number(&call).and_then(|at: usize| self.dockets.get_mut(at));
                 if let Some(docket) = docket {
                     docket.seen_at = local;
+                    if local.since(docket.stored_at) >= SIGN_STORED_EVERY_MS {
+                        docket.stored_at = local;
+                    }
                 }
             }
             Fact::ToldNothing(call) => {
@@ -339,10 +350,18 @@ impl Court {
         }
     }
 
-    /// A journal's memory was built anew: whoever had its calls in hand may be gone.
-    pub(crate) fn reloaded(&mut self, journal: usize, local: UnixMs) {
+    /// A journal's memory was built anew: what was not stored of its calls is not known any more.
+    pub(crate) fn reloaded(&mut self, journal: usize) {
         for call in &self.benches[journal].open {
-            self.dockets[*call].seen_at = local;
+            let docket = &mut self.dockets[*call];
+            docket.seen_at = docket.stored_at;
+        }
+    }
+
+    /// A journal's clock jumped.
+    pub(crate) fn clock_jumped(&mut self, journal: usize) {
+        for call in &self.benches[journal].open {
+            self.dockets[*call].jumped = true;
         }
     }
 
@@ -401,6 +420,7 @@ impl Court {
             row: hold.call_no,
             admitted_at: local,
             seen_at: local,
+            stored_at: local,
             named: hold.ids.can_be_asked(),
             ..Docket::default()
         };
@@ -534,6 +554,11 @@ impl Court {
         let is_quiet = local.since(docket.seen_at) >= UNNAMED_LIFE_MAX_MS;
         let is_unnamed = !docket.named && (is_quiet || docket.told_nothing);
         let was_told = work.is_some_and(|work| work.told_no_usage);
+        let is_late = local.since(docket.seen_at) >= UNNAMED_LIFE_MAX_MS + LATE_MAX_MS;
+        if !docket.named && !docket.jumped && is_late {
+            let detail = format!("{}: {docket:?}", call.id);
+            return self.break_law("a call without a name is not waited for longer", detail);
+        }
         if !is_unnamed && !was_told && !self.is_old(case) && !self.is_share_lost(case) {
             let detail = format!("{}: {docket:?}", call.id);
             self.break_law("a call is given up only when nobody can tell", detail);

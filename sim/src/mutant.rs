@@ -12,6 +12,8 @@ pub enum Mutant {
     ForgetsAHoldOnReload,
     /// A journal that is loaded does not know which keys were revoked.
     ForgetsRevokedKeysOnReload,
+    /// A journal that is loaded waits for its calls without a name from the beginning.
+    WaitsAnewOnReload,
     /// A mark is stored without what accounts have spent.
     LosesSpentOfMark,
     /// Ids that were noted are not stored.
@@ -56,9 +58,10 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mistake.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ForgetsAHoldOnReload,
         Self::ForgetsRevokedKeysOnReload,
+        Self::WaitsAnewOnReload,
         Self::LosesSpentOfMark,
         Self::StoresNoIds,
         Self::StoresHoldsOfNothing,
@@ -105,6 +108,7 @@ impl Mutant {
         match self {
             Self::ForgetsAHoldOnReload => "forgets a hold on reload",
             Self::ForgetsRevokedKeysOnReload => "forgets revoked keys on reload",
+            Self::WaitsAnewOnReload => "waits for an unnamed call anew on reload",
             Self::LosesSpentOfMark => "loses what was spent by a mark",
             Self::StoresNoIds => "does not store noted ids",
             Self::StoresHoldsOfNothing => "stores holds without their amount",

@@ -120,6 +120,9 @@ impl<S: Shelf> Object<S> {
                 stored.holds.remove(0);
             }
             Some(Mutant::ForgetsRevokedKeysOnReload) => stored.revoked.clear(),
+            Some(Mutant::WaitsAnewOnReload) => {
+                stored.holds.iter_mut().for_each(|hold| hold.seen_at = now);
+            }
             _ => {}
         }
         let journal = Journal::load(stored, next, now);

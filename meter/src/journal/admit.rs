@@ -12,7 +12,7 @@ use crate::usage::WorkIds;
 
 use super::idempotency::{Attempt, IDEMPOTENCY_KEEP_MS, Kept, KeptReply};
 use super::tally::{Clock, Limited};
-use super::{CallNo, Decision, Effect, HOLDS_MAX, Hold, Journal, Open};
+use super::{ASK_PAUSE_MIN_MS, CallNo, Decision, Effect, HOLDS_MAX, Hold, Journal, Open};
 
 /// A call that asks to be let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Journal {
                 let sender = hold.sender.clone();
                 let mut effects = vec![Effect::InsertHold(hold.clone())];
                 effects.extend(key.map(Effect::SaveKey));
-                self.open_hold(hold, now);
+                self.open_hold(hold);
                 if asks.limits.daily_budget.is_some() {
                     self.tallies.note_budget(&asks.account, &asks.key);
                 }
@@ -180,6 +180,7 @@ impl Journal {
             terms,
             amount,
             admitted_at: now,
+            seen_at: now,
             status: None,
             ids: WorkIds { execution, ..WorkIds::default() },
             used: None,
@@ -208,7 +209,7 @@ impl Journal {
     }
 
     /// Takes a hold into memory.
-    pub(super) fn open_hold(&mut self, hold: Hold, seen_at: UnixMs) {
+    pub(super) fn open_hold(&mut self, hold: Hold) {
         self.next_call_no = self.next_call_no.max(hold.call_no.saturating_add(1));
         if let Some(standing) = self.standings.get_mut(&hold.account) {
             standing.held = standing.held.saturating_plus(hold.amount);
@@ -216,7 +217,14 @@ impl Journal {
         self.tallies.open(&hold);
         self.by_call.insert(hold.call.clone(), hold.call_no);
         self.index_work(hold.call_no, &hold.ids);
-        let open = Open { hold, seen_at, asked: 0, ask_at: None, sighted: WorkIds::default() };
+        let open = Open {
+            seen_at: hold.seen_at,
+            hold,
+            asked: 0,
+            pause_ms: ASK_PAUSE_MIN_MS,
+            ask_at: None,
+            sighted: WorkIds::default(),
+        };
         self.open.insert(open.hold.call_no, open);
     }
 

@@ -29,10 +29,17 @@ pub struct Question {
 impl Open {
     /// Plans the next question: after a second at first, later after up to a minute.
     pub(super) fn ask_again(&mut self, now: UnixMs) {
-        // Not shifted: what a shift pushes out of 64 bits is lost, and the pause with it.
-        let pause = ASK_PAUSE_MIN_MS.saturating_mul(2_u64.saturating_pow(self.asked));
-        self.ask_at = Some(now.plus_ms(pause.min(ASK_PAUSE_MAX_MS)));
+        self.ask_at = Some(now.plus_ms(self.pause_ms));
+        self.pause_ms = self.pause_ms.saturating_mul(2).min(ASK_PAUSE_MAX_MS);
         self.asked = self.asked.saturating_add(1);
+    }
+
+    /// Has upstream asked at once, by a journal that was loaded anew. How often it was asked before is not
+    /// known; pauses that double are together about as long as the call is old.
+    pub(super) fn ask_anew(&mut self, now: UnixMs) {
+        self.ask_at = Some(now);
+        let age_ms = now.since(self.hold.admitted_at);
+        self.pause_ms = age_ms.clamp(ASK_PAUSE_MIN_MS, ASK_PAUSE_MAX_MS);
     }
 
     /// When something has to be done about this call next.

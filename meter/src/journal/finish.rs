@@ -9,7 +9,9 @@ use crate::time::UnixMs;
 use crate::usage::{Observed, Stage, Usage, WorkIds};
 
 use super::idempotency::KeptReply;
-use super::{CallNo, Decision, Effect, Hold, Journal, MARK_EVERY, Mark, Open, Spent};
+use super::{
+    CallNo, Decision, Effect, Hold, Journal, MARK_EVERY, Mark, Open, SIGN_STORED_EVERY_MS, Spent,
+};
 
 /// What was learned about a call's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,8 +129,11 @@ impl Journal {
         let found = self.by_call.get(call).and_then(|call_no| self.open.get_mut(call_no));
         let Some(open) = found else { return Decision::unchanged(()) };
         open.seen_at = now;
-        let hold = open.hold.clone();
+        let mut hold = open.hold.clone();
         let ids = hold.ids.clone().or(ids);
+        if !ids.can_be_asked() && now.since(hold.seen_at) >= SIGN_STORED_EVERY_MS {
+            hold.seen_at = now;
+        }
         let known = self.named(&hold, ids);
         Decision { reply: (), effects: self.learn(known) }
     }
@@ -219,7 +224,7 @@ impl Journal {
             return Decision::unchanged(Settled::Unknown);
         };
         open.seen_at = now;
-        let hold = Hold { status, ..open.hold.clone() };
+        let hold = Hold { status, seen_at: now, ..open.hold.clone() };
         let known = self.named(&hold, ids);
         Decision { reply: Settled::Open, effects: self.learn(known) }
     }

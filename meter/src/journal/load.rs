@@ -62,7 +62,8 @@ impl Journal {
     /// The journal as it was when it was last stored.
     ///
     /// `next_call_no` is one more than the highest row ever written. Nobody may be left who looks after
-    /// the calls that are still open, so those that can be asked about are due at once.
+    /// the calls that are still open, so those that can be asked about are due at once. The others go on
+    /// waiting from where they were: an object is loaded anew whenever it was idle for a while.
     pub fn load(stored: Stored, next_call_no: u64, now: UnixMs) -> Self {
         let Stored {
             mark,
@@ -111,9 +112,9 @@ impl Journal {
         for hold in holds {
             let call_no = hold.call_no;
             journal.tallies.note_budget(&hold.account, &hold.key);
-            journal.open_hold(hold, now);
+            journal.open_hold(hold);
             if let Some(open) = journal.open.get_mut(&call_no) {
-                open.ask_at = Some(now);
+                open.ask_anew(now);
             }
         }
         journal

@@ -81,6 +81,9 @@ pub const HOLD_LIFE_MAX_MS: u64 = 25 * 60 * 60 * 1_000;
 /// How long a call whose work has no id yet is waited for, from the last sign of life. A synchronous run
 /// is stopped by Coze after 10 minutes (contract §3).
 pub const UNNAMED_LIFE_MAX_MS: u64 = 20 * 60 * 1_000;
+/// How old the stored sign of life of a call whose work has no id yet may get before the next one is stored,
+/// too. What memory knows beyond it is lost with the object, so such a call is waited for this much less.
+pub const SIGN_STORED_EVERY_MS: u64 = 5 * 60 * 1_000;
 /// How long after the last sign of life of a running call upstream is asked about it.
 pub const QUIET_MAX_MS: u64 = 90 * 1_000;
 /// First pause between two questions about the same call; it doubles up to [`ASK_PAUSE_MAX_MS`].
@@ -112,6 +115,8 @@ pub struct Hold {
     pub amount: Nanos,
     /// When it was let in.
     pub admitted_at: UnixMs,
+    /// When it was last known to be in somebody's hands, as far as that was worth a row.
+    pub seen_at: UnixMs,
     /// The HTTP status of upstream's reply, once there was one.
     pub status: Option<u16>,
     /// Upstream's ids of the work, as far as they are known.
@@ -131,8 +136,8 @@ pub struct Hold {
     pub sender: Sender,
 }
 
-/// A hold, and when to look after it. The second part is not stored: after a restart every call is
-/// looked after at once.
+/// A hold, and when to look after it. The second part is not stored: after a restart every call that
+/// upstream can be asked about is looked after at once, and any other by its stored sign of life.
 #[derive(Debug, Clone)]
 struct Open {
     hold: Hold,
@@ -140,6 +145,8 @@ struct Open {
     seen_at: UnixMs,
     /// Questions asked so far.
     asked: u32,
+    /// The pause after the next one, in milliseconds.
+    pause_ms: u64,
     /// When to ask the next one, once the work is known to go on without us.
     ask_at: Option<UnixMs>,
     /// The ids that the caller has seen while the reply comes, and that no row has yet.

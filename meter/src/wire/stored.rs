@@ -37,6 +37,9 @@ pub struct HoldDoc {
     pub ratio_ppm: u32,
     pub amount_nanos: i64,
     pub admitted_at_ms: u64,
+    /// Absent for as long as nobody was heard of since it was let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     #[serde(flatten)]
@@ -147,6 +150,7 @@ impl From<&Hold> for HoldDoc {
             terms: Terms { book, price, ratio },
             amount,
             admitted_at,
+            seen_at,
             status,
             ids,
             used,
@@ -167,6 +171,7 @@ impl From<&Hold> for HoldDoc {
             ratio_ppm: ratio.ppm(),
             amount_nanos: amount.get(),
             admitted_at_ms: admitted_at.get(),
+            seen_at_ms: (seen_at != admitted_at).then(|| seen_at.get()),
             status: *status,
             ids: ids.into(),
             used: used.map(Into::into),
@@ -198,6 +203,7 @@ impl HoldDoc {
             },
             amount: Nanos::new(self.amount_nanos),
             admitted_at: UnixMs::new(self.admitted_at_ms),
+            seen_at: UnixMs::new(self.seen_at_ms.unwrap_or(self.admitted_at_ms)),
             status: self.status,
             ids: (&self.ids).try_into()?,
             used: self.used.as_ref().map(TryInto::try_into).transpose()?,

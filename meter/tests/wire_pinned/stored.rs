@@ -13,7 +13,7 @@ use meter::wire::stored::{HoldDoc, SpentTodayDoc};
 use super::{pinned, read, unreadable};
 
 const NEW: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000}"#;
-const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"is_billed_whole":true,"idempotency":"acc_1/order 66","credential":"second","session":"5e"}"#;
+const NOTED: &str = r#"{"v":1,"call":"c1","account":"acc_1","key":"key_1","operation":"workflow_run","subject_kind":"workflow","subject":"7480","group":"vip","book":3,"price":{"kind":"per_call","amount_nanos":1000000000},"ratio_ppm":1200000,"amount_nanos":1200000000,"admitted_at_ms":1764100000000,"seen_at_ms":1764100300000,"status":200,"execute_id":"7563","log_id":"2025112601","used":{"input_tokens":90,"output_tokens":10,"total_tokens":100},"billed":{"total_tokens":7},"is_billed_whole":true,"idempotency":"acc_1/order 66","credential":"second","session":"5e"}"#;
 
 pub(crate) fn new() -> Hold {
     Hold {
@@ -30,6 +30,7 @@ pub(crate) fn new() -> Hold {
         },
         amount: Nanos::new(1_200_000_000),
         admitted_at: UnixMs::new(1_764_100_000_000),
+        seen_at: UnixMs::new(1_764_100_000_000),
         status: None,
         ids: WorkIds::default(),
         used: None,
@@ -44,6 +45,7 @@ fn noted() -> Hold {
     let execution = Some("7563".parse().unwrap());
     let log = Some("2025112601".parse().unwrap());
     Hold {
+        seen_at: UnixMs::new(1_764_100_300_000),
         status: Some(200),
         ids: WorkIds { execution, log, ..WorkIds::default() },
         used: Some(Usage { input: Some(90), output: Some(10), total: 100, cost: None }),

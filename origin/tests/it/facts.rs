@@ -75,6 +75,7 @@ pub(crate) fn still_open(facts: Facts) -> OpenDoc {
         terms: facts.terms,
         amount,
         admitted_at: facts.admitted_at,
+        seen_at: facts.admitted_at,
         status: None,
         ids: facts.ids,
         used: None,

@@ -17,10 +17,29 @@ use super::{Back, Event, World};
 /// How often the platform tries a failed alarm again, and how long it waits first.
 const ALARM_RETRIES_MAX: u32 = 6;
 const ALARM_RETRY_MS: u64 = 2_000;
+/// How long an object is idle before the platform takes its memory: from ten seconds on where nothing keeps
+/// it there, and after at most 140 (Cloudflare, "Lifecycle of a Durable Object").
+const IDLE_MS_MIN: u64 = 10_000;
+const IDLE_MS_MAX: u64 = 140_000;
+/// The platform takes it once in so many times that it might.
+const IDLE_TAKEN_ONE_IN: u64 = 8;
 
 impl<S: Shelf> World<S> {
+    /// Something is about to be done by an object, which may have been idle for too long.
+    fn wake(&mut self, journal: usize) {
+        let mut dice = Dice::of(self.plan.seed ^ self.order, 10);
+        let place = &mut self.places[journal];
+        let idle_ms = self.now - place.used_at;
+        place.used_at = self.now;
+        let is_idle = place.asking == 0 && idle_ms >= dice.ms(IDLE_MS_MIN, IDLE_MS_MAX);
+        if is_idle && dice.one_in(IDLE_TAKEN_ONE_IN) {
+            place.object.die();
+        }
+    }
+
     /// A command is carried out by its journal.
     pub(super) fn deliver(&mut self, journal: usize, command: CommandDoc, back: Back) {
+        self.wake(journal);
         let local = self.local(journal);
         let fact = Fact::of(&command);
         if !matches!(&command, CommandDoc::Pull(pull) if pull.changes.is_none()) {
@@ -42,7 +61,7 @@ impl<S: Shelf> World<S> {
     fn took<T>(&mut self, journal: usize, fact: Option<Fact>, done: Done<T>) -> Option<T> {
         let local = self.local(journal);
         if done.is_loaded {
-            self.court.reloaded(journal, local);
+            self.court.reloaded(journal);
         }
         if let Some(fact) = fact.filter(|_| done.is_stored) {
             self.court.learn(journal, fact, local);
@@ -79,6 +98,7 @@ impl<S: Shelf> World<S> {
         if self.places[journal].ring != ring {
             return;
         }
+        self.wake(journal);
         let local = self.local(journal);
         self.places[journal].ring_at = None;
         let done = self.places[journal].object.rings(local);

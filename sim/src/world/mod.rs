@@ -258,6 +258,8 @@ struct Place<S: Shelf> {
     asking: usize,
     /// Answers take so much longer until then.
     slow_until: u64,
+    /// When it did something last.
+    used_at: u64,
     /// A copy of its storage, and the last entry in it.
     copy: Option<(S::Copy, u64)>,
 }
@@ -398,6 +400,7 @@ impl<S: Shelf> World<S> {
             failures: 0,
             asking: 0,
             slow_until: 0,
+            used_at: 0,
             copy: None,
         });
         let ledger = Ledger::new(journals, book(1));

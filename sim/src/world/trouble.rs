@@ -62,6 +62,7 @@ impl<S: Shelf> World<S> {
                 let place = &mut self.places[journal];
                 place.skew_ms += ms;
                 place.ring_at = None;
+                self.court.clock_jumped(journal);
                 self.await_ring(journal);
             }
             Kind::OriginDies(origin) => {

@@ -97,6 +97,7 @@ impl Opinion {
             is_billed_whole: false,
             admitted_at: now,
             seen_at: now,
+            stored_at: now,
             is_left_alone: false,
             ask_by: now.plus_ms(QUIET_MAX_MS),
             ended: None,

@@ -141,7 +141,8 @@ impl Opinion {
         }
         *self = before;
         self.name(id, &ids);
-        self.calls.get_mut(id).unwrap().seen_at = now;
+        let call = self.calls.get_mut(id).unwrap();
+        (call.seen_at, call.stored_at) = (now, now);
         Settled::Open
     }
 

@@ -13,7 +13,9 @@ use meter::account::Account;
 use meter::credential::Sender;
 use meter::entry::Ending;
 use meter::ids::{AccountId, CallId, KeyId, UpstreamId};
-use meter::journal::{ASK_PAUSE_MAX_MS, Change, IdempotencyKey, Kept, QUIET_MAX_MS};
+use meter::journal::{
+    ASK_PAUSE_MAX_MS, Change, IdempotencyKey, Kept, QUIET_MAX_MS, SIGN_STORED_EVERY_MS,
+};
 use meter::money::Nanos;
 use meter::outcome::{Source, Told};
 use meter::price::{PriceBook, Terms};
@@ -50,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) admitted_at: UnixMs,
     /// The last sign of life.
     seen_at: UnixMs,
+    /// The last one that a reload leaves.
+    stored_at: UnixMs,
     /// Whether its work is known to go on in nobody's hands.
     pub(crate) is_left_alone: bool,
     /// When upstream has to be asked about it, if that is possible, at the latest.
@@ -227,6 +231,9 @@ impl Opinion {
             self.name(call, ids);
             let call = self.calls.get_mut(call).unwrap();
             call.seen_at = now;
+            if !call.ids.can_be_asked() && now.since(call.stored_at) >= SIGN_STORED_EVERY_MS {
+                call.stored_at = now;
+            }
             if !call.is_left_alone {
                 call.ask_by = now.plus_ms(QUIET_MAX_MS);
             }
@@ -253,7 +260,8 @@ impl Opinion {
         }
     }
 
-    /// After a restart the open calls are in new hands, and only these finished ones are remembered.
+    /// After a restart the open calls are in new hands, only these finished ones are remembered, and what
+    /// was heard of the open ones since it was last stored is forgotten.
     pub(crate) fn reload(&mut self, remembered: &BTreeSet<CallId>, now: UnixMs) {
         self.remembered.retain(|call| remembered.contains(call));
         self.works.clear();
@@ -263,7 +271,7 @@ impl Opinion {
         }
         for (id, call) in &mut self.calls {
             call.began_is_known &= call.ended.is_none() || remembered.contains(id);
-            call.seen_at = now;
+            call.seen_at = call.stored_at;
             call.leave_alone(now);
         }
     }
