@@ -28,11 +28,8 @@ const SEED: u64 = 20_261_128;
 const FAULT_MS: std::ops::Range<u64> = 300..2_500;
 /// How long nothing breaks after it.
 const CALM_MS: std::ops::Range<u64> = 500..2_000;
-/// The longest pause of a caller: some 13 calls a second in all, so that an hour's works fit in memory.
-/// A tenth of the calls break off before they have a name, and stay open until the bill names them or twenty
-/// minutes are over. The origin is told of the oldest 400 of a journal, and the bill ends only those.
-/// `WEIR_STORM_PAUSE_MS=400` goes beyond that, and finds charged calls that are billed late.
-const PAUSE_MS_MAX: u64 = 1_600;
+/// The longest pause of a caller: some 50 calls a second in all, so that an hour's works fit in memory.
+const PAUSE_MS_MAX: u64 = 400;
 /// How long bill and edge are quiet before the bill ends a call: longer than any fault and what comes
 /// after it, as in production it is longer than any run.
 const BILL_QUIET_MS: u64 = 15_000;
@@ -237,8 +234,7 @@ async fn whatever_breaks_what_upstream_charged_is_billed_each_once_and_to_the_to
     let mut storm = Storm::new(minutes).await;
     let mut tester = Tester::on(&storm.stack, "storm");
     tester.edge = storm.ways.callers.url();
-    let pause_ms_max = number("WEIR_STORM_PAUSE_MS", PAUSE_MS_MAX);
-    let load = Arc::new(Load::new(tester, pause_ms_max).await);
+    let load = Arc::new(Load::new(tester, PAUSE_MS_MAX).await);
     subscribe(&load.tester, json!({})).await;
 
     let (over, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
