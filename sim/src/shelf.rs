@@ -10,7 +10,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use meter::entry::{Entry, Hash};
-use meter::ids::{AccountId, Epoch, UpstreamId};
+use meter::ids::{AccountId, CallId, Epoch, UpstreamId};
 use meter::journal::{
     CallNo, Effect, Hold, IdempotencyKey, Kept, MemoName, OwnedName, Prints, Rows, Stored,
 };
@@ -241,4 +241,33 @@ const FAR: u64 = 1 << 52;
 
 fn refused(error: impl fmt::Display) -> Refused {
     Refused(error.to_string())
+}
+
+impl Seen {
+    /// In a few words.
+    pub(crate) fn in_short(&self) -> String {
+        match self {
+            Self::Held(hold) => format!("  holds {} nanos for {}", hold.amount, hold.call),
+            Self::Learned(hold) => format!("  knows more of {}", hold.call),
+            Self::Ended(entry) => {
+                let facts = &entry.facts;
+                let tokens = facts.reading.usage.map(|usage| usage.total);
+                format!(
+                    "  entry {}: {} {} by {tokens:?} tokens, {} nanos",
+                    entry.tail.seq,
+                    facts.call,
+                    facts.ending.name(),
+                    facts.amount
+                )
+            }
+        }
+    }
+
+    /// The call that it is about.
+    pub(crate) fn call(&self) -> &CallId {
+        match self {
+            Self::Held(hold) | Self::Learned(hold) => &hold.call,
+            Self::Ended(entry) => &entry.facts.call,
+        }
+    }
 }

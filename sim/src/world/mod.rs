@@ -6,10 +6,12 @@
 
 mod caller;
 mod edge;
+mod event;
 mod journal;
 mod origin;
 mod people;
 mod quiet;
+mod tally;
 mod trouble;
 
 use std::cmp::Reverse;
@@ -18,27 +20,27 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use meter::account::{Account, Overdraft, Settings, Status};
 use meter::entry::Hash;
 use meter::ids::{CallId, Group, KeyId, UpstreamId};
-use meter::journal::{IdempotencyKey, Question, Report};
+use meter::journal::{IdempotencyKey, Report};
 use meter::money::{Nanos, Ratio};
 use meter::price::{Price, PriceBook, Scope};
 use meter::reconcile::Cursor;
 use meter::request::Asked;
 use meter::time::UnixMs;
 use meter::usage::Observed;
-use meter::wire::command::{CommandDoc, ReplyDoc};
-use meter::wire::pull::PullReply;
 
 use crate::court::Court;
 use crate::dice::Dice;
-use crate::fault::{Form, Garble, Kind, Link, Name};
+use crate::fault::{Form, Garble, Kind, Link};
 use crate::ledger::{AccountRow, Ledger};
 use crate::mutant::Mutant;
 use crate::object::Object;
 use crate::plan::{Plan, Shape};
 use crate::shelf::Shelf;
-use crate::upstream::{Kind as Wanted, When, Work};
+use crate::upstream::{Kind as Wanted, Work};
 
 pub use crate::court::Broken;
+use event::{Back, Event, Pull, Scheduled};
+pub use tally::{Tally, Tokens};
 
 /// When the world begins: 2025-11-24T16:00:00Z.
 pub const START: u64 = 1_764_000_000_000;
@@ -88,158 +90,6 @@ struct Flight {
     not_yet: usize,
 }
 
-/// To whom an answer of a journal goes back.
-#[derive(Debug, Clone)]
-pub(crate) enum Back {
-    /// Nobody waits for it.
-    Nobody,
-    /// Whether this flight's call may begin.
-    Admit(usize),
-    /// Whether its chat may go on.
-    GoOn(usize),
-    /// Whether it was settled.
-    Settle(usize),
-    /// Whether somebody else may name what this call made.
-    Stranger(usize),
-    /// An origin has pulled.
-    Pull(Pull),
-}
-
-/// A pull that is under way.
-#[derive(Debug, Clone)]
-pub(crate) struct Pull {
-    origin: usize,
-    life: u32,
-    journal: usize,
-    asked: Cursor,
-    /// Up to which change was told.
-    upto: Option<u64>,
-}
-
-pub(crate) enum Event {
-    Step(usize),
-    Fault(usize),
-    /// A command reaches its journal.
-    Arrives {
-        journal: usize,
-        command: Box<CommandDoc>,
-        back: Back,
-    },
-    /// A journal's answer, or that there is none, reaches who asked.
-    Answered {
-        back: Back,
-        reply: Option<Box<ReplyDoc>>,
-    },
-    /// A flight's request reaches upstream; its reply may be lost, or late.
-    Request {
-        flight: usize,
-        call: usize,
-        is_continuation: bool,
-        is_replied: bool,
-        late_ms: u64,
-    },
-    /// A piece of a reply reaches the edge.
-    Piece {
-        flight: usize,
-        piece: When,
-    },
-    /// The edge asks the journal once more whether a request may pass.
-    Knock {
-        flight: usize,
-    },
-    /// The edge gives a sign of life of a call that has gone on for long.
-    NoteDue {
-        flight: usize,
-    },
-    /// The edge tries again to settle.
-    SettleAgain {
-        flight: usize,
-    },
-    /// The platform wakes a journal.
-    Rings {
-        journal: usize,
-        ring: u32,
-    },
-    /// Upstream has answered a question, or not.
-    Asked {
-        journal: usize,
-        life: u32,
-        question: Box<Question>,
-        report: Box<Report>,
-        is_last: bool,
-    },
-    /// A caller asks how its call went.
-    Poll {
-        call: usize,
-        polls: u32,
-    },
-    /// A caller hands in what its tools gave.
-    Tools {
-        call: usize,
-    },
-    /// A caller answers a run's question.
-    Resume {
-        call: usize,
-    },
-    /// A caller has had enough.
-    Cancel {
-        call: usize,
-    },
-    /// A caller tries again.
-    Retry {
-        call: usize,
-    },
-    /// An origin pulls.
-    Pulls {
-        origin: usize,
-        life: u32,
-        journal: usize,
-        is_regular: bool,
-    },
-    /// A page is posted, or what else is left of that.
-    Posts {
-        pull: Pull,
-        reply: Box<PullReply>,
-        form: Option<Form>,
-    },
-    /// Upstream tells what it charged.
-    Record {
-        call: usize,
-        id: u64,
-        tokens: (u64, u64),
-    },
-    /// An origin looks what the bill completes.
-    Looks,
-    /// Storage takes things again.
-    DiskHeals(usize),
-}
-
-struct Scheduled {
-    at: u64,
-    order: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
 /// An origin: what it had in hand is gone when its life is another one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Life(u32);
@@ -262,81 +112,6 @@ struct Place<S: Shelf> {
     used_at: u64,
     /// A copy of its storage, and the last entry in it.
     copy: Option<(S::Copy, u64)>,
-}
-
-/// How a world went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Calls that were made, those included that follow from others.
-    pub calls: u64,
-    /// Calls that were let in.
-    pub admitted: u64,
-    /// Faults that took effect, by name.
-    pub faults: BTreeMap<Name, u64>,
-    /// Calls whose usage nobody could learn: each of them is a finding.
-    pub unknown: u64,
-    /// Of these, calls that upstream's bill completed.
-    pub corrected: u64,
-    /// Entries that were posted.
-    pub posted: u64,
-    /// Journals left out of the sums, since their storage was put back or lost and that was noticed.
-    pub excepted: u64,
-    /// Events that were handled.
-    pub events: u64,
-    /// What became of the tokens that upstream charged.
-    pub tokens: Tokens,
-}
-
-/// What became of the tokens that upstream charged, where the storage was not put back or lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// All of them.
-    pub used: u64,
-    /// Those that calls were charged for.
-    pub billed: u64,
-    /// Those of calls at a price for the call.
-    pub by_call: u64,
-    /// Those of calls whose usage nobody could learn: a finding each, which the bill completes.
-    pub unknown: u64,
-}
-
-impl Tokens {
-    /// Used, and nowhere.
-    pub fn lost(&self) -> u64 {
-        self.used.saturating_sub(self.billed + self.by_call + self.unknown)
-    }
-
-    /// Charged, and not used.
-    pub fn doubled(&self) -> u64 {
-        (self.billed + self.by_call + self.unknown).saturating_sub(self.used)
-    }
-
-    fn add(&mut self, other: &Self) {
-        let Self { used, billed, by_call, unknown } = other;
-        self.used += used;
-        self.billed += billed;
-        self.by_call += by_call;
-        self.unknown += unknown;
-    }
-}
-
-impl Tally {
-    /// Adds what was counted in another world.
-    pub fn add(&mut self, other: &Self) {
-        let Self { calls, admitted, faults, unknown, corrected, posted, excepted, events, tokens } =
-            other;
-        self.calls += calls;
-        self.admitted += admitted;
-        for (name, times) in faults {
-            *self.faults.entry(name).or_default() += times;
-        }
-        self.unknown += unknown;
-        self.corrected += corrected;
-        self.posted += posted;
-        self.excepted += excepted;
-        self.events += events;
-        self.tokens.add(tokens);
-    }
 }
 
 /// The world.
