@@ -92,9 +92,14 @@ fn a_request_to_pull_is_what_it_was() {
         registered_keys: Vec::new(),
         orders: vec![OrderDoc { call: "c1".to_owned(), action: ActionDoc::Release, billed: false }],
     };
-    let full = PullRequest { epoch: Some("e1".to_owned()), changes: Some(changes), ..first };
+    let full = PullRequest {
+        epoch: Some("e1".to_owned()),
+        changes: Some(changes),
+        billed: vec!["c9".to_owned()],
+        ..first
+    };
     let json = format!(
-        r#"{{"v":1,"epoch":"e1","ack":0,"limit":1000,"changes":{{"upto":7,"accounts":[{LIMITED},{UNLIMITED}],"revoked_keys":["key_9"],"book":{{"version":0,"deny_unpriced":false,"groups_ppm":{{}},"prices":[]}},"orders":[{{"call":"c1","action":"release"}}]}}}}"#
+        r#"{{"v":1,"epoch":"e1","ack":0,"limit":1000,"changes":{{"upto":7,"accounts":[{LIMITED},{UNLIMITED}],"revoked_keys":["key_9"],"book":{{"version":0,"deny_unpriced":false,"groups_ppm":{{}},"prices":[]}},"orders":[{{"call":"c1","action":"release"}}]}},"billed":["c9"]}}"#
     );
     pinned(&full, &json);
 }
