@@ -45,7 +45,13 @@ impl<S: Shelf> World<S> {
         if !matches!(&command, CommandDoc::Pull(pull) if pull.changes.is_none()) {
             self.tell(|_| format!("journal {journal}  {}", in_short(&command)));
         }
+        let life = self.places[journal].object.life;
         let done = self.places[journal].object.command(command, local);
+        // An alarm that was being handled has lost what it had in hand with a command that failed.
+        let was_handled = self.places[journal].asking > 0;
+        if was_handled && self.places[journal].object.life != life {
+            self.alarm_failed(journal);
+        }
         let mut dice = Dice::of(self.plan.seed ^ self.order, 3);
         let mut ms = dice.ms(1, 40);
         if self.now < self.places[journal].slow_until {
