@@ -78,7 +78,7 @@ pub(crate) fn events(leg: &Leg) -> Vec<Event> {
         Course::Fail { code, msg, charged } => {
             events.truncate(half);
             if *charged {
-                events.push(spent(execution, *counts));
+                events.push(spent(execution, *counts).ends(course.ending()));
             }
             let event = failure(execution, *code, msg);
             events.push(event.ends(course.ending()));
@@ -86,7 +86,7 @@ pub(crate) fn events(leg: &Leg) -> Vec<Event> {
         Course::Interrupt(interruption) => {
             events.truncate(half);
             if interruption.charged {
-                events.push(spent(execution, *counts));
+                events.push(spent(execution, *counts).ends(course.ending()));
             }
             let data = object! {
                 "interrupt_data": interrupt_data(execution, interruption),
@@ -126,8 +126,9 @@ fn complete(leg: &Leg, events: &mut Vec<Event>) {
     }
     let end = message("End", "900001", &run_data(execution), 0, true)
         .joined(usage_if(true, execution, *counts));
-    events.push(Event::new("Message", end));
-    events.push(done(execution).ends(Ending::COMPLETED));
+    // What is told as used is written down as charged first, or a kill between the two would undo it.
+    events.push(Event::new("Message", end).ends(Ending::COMPLETED));
+    events.push(done(execution));
 }
 
 /// Replaces what comes after so many events by an error.
