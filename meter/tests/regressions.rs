@@ -9,8 +9,8 @@ use meter::entry::{Ending, Facts};
 use meter::ids::{AccountId, CallId, Group};
 use meter::journal::{
     ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Admission, CallNo, Change, Decision, Effect, Entrance,
-    Hold, Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, RECENT_MAX, Report, Settled, Spent,
-    Stored, UNNAMED_LIFE_MAX_MS,
+    Hold, Journal, MARK_EVERY, Mark, Order, QUIET_MAX_MS, RECENT_MAX, Report, SIGN_STORED_EVERY_MS,
+    Settled, Spent, Stored, UNNAMED_LIFE_MAX_MS,
 };
 use meter::money::Nanos;
 use meter::outcome::{Outcome, Told, decide};
@@ -441,8 +441,8 @@ fn reloaded(holds: &BTreeMap<CallNo, Hold>, now: UnixMs) -> Journal {
 }
 
 /// Stores what changed of the holds, and says how many rows that were.
-fn store(holds: &mut BTreeMap<CallNo, Hold>, effects: Vec<Effect>) -> usize {
-    let rows = effects.len();
+fn store(holds: &mut BTreeMap<CallNo, Hold>, effects: Vec<Effect>) -> u64 {
+    let rows = effects.len() as u64;
     for effect in effects {
         match effect {
             Effect::InsertHold(hold) | Effect::UpdateHold(hold) => {
@@ -476,14 +476,14 @@ fn a_call_without_a_name_is_not_waited_for_anew_after_each_reload() {
 fn a_call_without_a_name_that_gives_signs_of_life_outlives_every_reload() {
     let mut holds = BTreeMap::new();
     store(&mut holds, admit(&mut journal(), asks("c", "a", None)));
-    let mut rows = 0;
-    for minute in 1..=120 {
+    let (mut rows, minutes) = (0, 120);
+    for minute in 1..=minutes {
         let now = NOW.plus_ms(minute * 60_000);
         let mut journal = reloaded(&holds, now);
         assert!(journal.look_after(now, 9).effects.is_empty(), "minute {minute}");
         rows += store(&mut holds, journal.note(&call("c"), WorkIds::default(), now).effects);
     }
-    assert_eq!(rows, 120 / 5);
+    assert_eq!(rows, minutes * 60_000 / SIGN_STORED_EVERY_MS);
 }
 
 /// A call whose reply told nothing waits for the bill from its reply's end on, whatever is loaded anew.
